@@ -1,0 +1,100 @@
+"""The command line: one file per command group; nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from abaw_submit import __version__
+from abaw_submit.errors import UserError, suggest
+
+# name -> (module of abaw_submit.cli, function, one-line help), in the order of the work
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo-data": ("demo", "demo_data", "Write the synthetic corpus in the official layout."),
+    "doctor": ("project", "doctor", "Check this machine: packages, ffmpeg, GPU, models, disk."),
+    "status": ("project", "status", "Show which stages of a run are done, stale or missing."),
+    "crop": ("faces", "crop", "Videos to aligned face crops, one ledger line per row."),
+    "template": ("corpus", "template", "Make a template for any videos from their crops."),
+    "pretrain": ("training", "pretrain", "Pre-train a masked autoencoder on face crops."),
+    "finetune": ("training", "finetune", "Fine-tune the encoder on single frames of one task."),
+    "extractors": ("features", "extractors", "List the feature extractors."),
+    "extract": ("features", "extract", "One feature vector per row, cached in HDF5."),
+    "import-features": ("features", "import_features", "Bring features made elsewhere into the cache."),
+    "split": ("splits", "split", "Divide the tracks into leak-proof folds."),
+    "split-check": ("splits", "split_check", "Check a splits file for leaks."),
+    "train": ("training", "train", "Train the TMF of one fold; write its out-of-fold and test scores."),
+    "predict": ("training", "predict", "Scores of a trained fold for any tracks."),
+    "metrics": ("postprocess", "metrics", "Official scores of predictions, with intervals over videos."),
+    "select": ("postprocess", "select", "Choose ensemble, smoothing, calibration and thresholds honestly."),
+    "apply": ("postprocess", "apply", "Apply a chosen recipe to scores."),
+    "format": ("submission", "format", "Scores to the official prediction file or files."),
+    "check": ("submission", "check", "Check a submission file, folder or zip against its template."),
+    "pack": ("submission", "pack", "Zip checked files, byte for byte the same every time."),
+    "plan": ("submission", "plan", "Build the five submissions a task allows."),
+    "report": ("report", "report", "One HTML page of a run."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"abaw_submit.cli.{module}"), function)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f'No command "{args[0]}". {suggest(args[0], COMMANDS)}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ABAW"},
+)
+@click.version_option(__version__, prog_name="abaw-submit")
+def cli() -> None:
+    """From the organisers' videos to a checked submission zip for the ABAW challenges.
+
+    Every stage takes explicit paths; -c CONFIG fills in what was not given
+    (command line > ABAW_* > config > default). Exit 0 done, 1 problems found, 2 wrong usage.
+
+    Example: abaw-submit crop videos/ --out crops/
+    """
+
+
+def main() -> None:
+    """Entry point: user mistakes become one to three lines and exit 1 or 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        click.echo("Stopped. Run the same command again to go on.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(141)
+    except OSError as error:  # a full disk, a missing right: the user's machine, not a bug
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{where}", err=True)
+        sys.exit(2)

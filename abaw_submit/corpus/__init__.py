@@ -1,0 +1,1 @@
+"""Aff-Wild2 on disk: tracks, annotations, templates, the ledger."""

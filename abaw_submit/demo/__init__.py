@@ -1,0 +1,1 @@
+"""The synthetic corpus: a small Aff-Wild2 with known truth."""

@@ -1,0 +1,1 @@
+"""From videos to aligned crops: decode, detect, follow, align, crop."""

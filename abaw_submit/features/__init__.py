@@ -1,0 +1,1 @@
+"""Frozen extractors, one vector per row, cached in HDF5."""

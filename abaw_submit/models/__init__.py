@@ -1,0 +1,1 @@
+"""MAE, encoder loading, VGGish, TMF, losses."""

@@ -1,0 +1,1 @@
+"""Scores of any model in, a recipe chosen without fooling oneself out. Needs no torch."""

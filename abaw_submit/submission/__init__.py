@@ -1,0 +1,1 @@
+"""The official files: format, check, pack, plan."""

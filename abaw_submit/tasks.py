@@ -1,0 +1,117 @@
+"""The three tasks as data: columns, invalid marker, activation, decision, headers per edition.
+
+Source: the organisers' readme, as gathered in docs/reference/formats.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from abaw_submit.errors import UserError, suggest
+
+AU_COLUMNS = tuple(f"AU{k}" for k in (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26))
+AU_COLUMNS_EDITION_1 = tuple(f"AU{k}" for k in (1, 2, 4, 6, 12, 15, 20, 25))
+EXPR_COLUMNS = ("Neutral", "Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise", "Other")
+EXPR_COLUMNS_EDITION_1 = EXPR_COLUMNS[:7]
+VA_COLUMNS = ("valence", "arousal")
+CE_COLUMNS = (
+    "Fearfully_Surprised",
+    "Happily_Surprised",
+    "Sadly_Surprised",
+    "Disgustedly_Surprised",
+    "Angrily_Surprised",
+    "Sadly_Fearful",
+    "Sadly_Angry",
+)
+EDITIONS = tuple(range(1, 12))
+LATEST_EDITION = 10
+
+
+class Decision(Enum):
+    """How scores become labels."""
+
+    THRESHOLD = "threshold"  # AU: one 0/1 per column
+    ARGMAX = "argmax"  # EXPR: one class index
+    CLIP = "clip"  # VA: the value itself, inside [-1, 1]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One challenge task.
+
+    Attributes:
+        name: "AU", "EXPR" or "VA".
+        columns: names of the score columns, in the official order of edition 3 and later.
+        invalid: the marker of an unannotated value in the official files.
+        activation: "sigmoid", "softmax" or "tanh": from model outputs to scores.
+        decision: from scores to labels.
+        label_columns: values per row of an annotation file (1 for EXPR).
+        metric: the official score, higher is better.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    invalid: float
+    activation: str
+    decision: Decision
+    label_columns: int
+    metric: str
+
+    @property
+    def outputs(self) -> int:
+        """Number of score columns: 12, 8 or 2."""
+        return len(self.columns)
+
+    @property
+    def key(self) -> str:
+        """The name in lower case, as in folder names."""
+        return self.name.lower()
+
+    def header(self, edition: int = LATEST_EDITION) -> str:
+        """The header line of an annotation or per-track file of an edition (1 and 2 differ).
+
+        >>> VA.header()
+        'valence,arousal'
+        """
+        return ",".join(self.columns_of(edition))
+
+    def columns_of(self, edition: int = LATEST_EDITION) -> tuple[str, ...]:
+        """Column names in an edition: edition 1 has 8 AUs; editions 1 and 2 have 7 expressions."""
+        if self.name == "AU" and edition == 1:
+            return AU_COLUMNS_EDITION_1
+        if self.name == "EXPR" and edition in (1, 2):
+            return EXPR_COLUMNS_EDITION_1
+        return self.columns
+
+    def challenge_folder(self, edition: int = LATEST_EDITION) -> str:
+        """The annotation folder's name in an edition.
+
+        >>> EXPR.challenge_folder(5), EXPR.challenge_folder(6), AU.challenge_folder(2)
+        ('EXPR_Classification_Challenge', 'EXPR_Recognition_Challenge', 'AU_Set')
+        """
+        if edition <= 2:
+            return f"{self.name}_Set"
+        if self.name == "EXPR":
+            return f"EXPR_{'Classification' if edition <= 5 else 'Recognition'}_Challenge"
+        return {"AU": "AU_Detection_Challenge", "VA": "VA_Estimation_Challenge"}[self.name]
+
+
+AU = Task("AU", AU_COLUMNS, -1, "sigmoid", Decision.THRESHOLD, 12, "mean F1")
+EXPR = Task("EXPR", EXPR_COLUMNS, -1, "softmax", Decision.ARGMAX, 1, "macro F1")
+VA = Task("VA", VA_COLUMNS, -5, "tanh", Decision.CLIP, 2, "mean CCC")
+TASKS = {task.name: task for task in (AU, EXPR, VA)}
+
+
+def get_task(name: str | Task) -> Task:
+    """The task of a name, in any case.
+
+    Raises:
+        UserError: the name is not AU, EXPR or VA.
+    """
+    if isinstance(name, Task):
+        return name
+    task = TASKS.get(name.upper())
+    if task is None:
+        raise UserError(f'Unknown task "{name}". {suggest(name.upper(), TASKS)}')
+    return task

@@ -1,0 +1,1 @@
+"""Folds, loop, checkpoints; pretrain, finetune, tmf."""
