@@ -1,0 +1,160 @@
+"""The feature cache: one HDF5 file per track and extractor, written whole or not at all.
+
+One file for all videos would be unreadable after a killed writer and locked while it is open; a file
+per track has neither problem, and any number of processes may write beside each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.errors import UserError
+from abaw_submit.store import atomic_path
+
+SCHEMA = 1
+SUFFIX = ".h5"
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class FeatureFile:
+    """What one extractor says about one track; row k is frame k (1-based in names, 0-based here).
+
+    Attributes:
+        values: (rows, dim) float16; zeros where a row is not valid.
+        valid: (rows,) bool; False where there was nothing to look at or listen to.
+        time_s: (rows,) float64, when the row is shown, in seconds on the container's clock.
+        attributes: extractor, fingerprint, schema and whatever else the writer noted.
+    """
+
+    values: npt.NDArray[np.float16]
+    valid: npt.NDArray[np.bool_]
+    time_s: npt.NDArray[np.float64]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows (frames)."""
+        return len(self.values)
+
+    @property
+    def dim(self) -> int:
+        """Numbers per row."""
+        return int(self.values.shape[1])
+
+
+def feature_path(folder: Path | str, track: str) -> Path:
+    """Where a track's features lie in an extractor's folder."""
+    return Path(folder) / f"{track}{SUFFIX}"
+
+
+def write_features(
+    path: Path | str,
+    values: npt.ArrayLike,
+    valid: npt.ArrayLike,
+    time_s: npt.ArrayLike,
+    *,
+    extractor: str,
+    fingerprint: str,
+    attributes: Mapping[str, str | int | float] | None = None,
+) -> None:
+    """Write a track's features. The same arguments give the same bytes.
+
+    Args:
+        path: the `.h5` file, replaced as a whole.
+        values: (rows, dim) numbers; stored as float16, held inside its range (+-65504).
+        valid: (rows,) bool; rows that are not valid are stored as zeros.
+        time_s: (rows,) seconds.
+        extractor: the extractor's name.
+        fingerprint: identity of extractor, settings, weights and input.
+        attributes: more plain values to keep with the file.
+
+    Raises:
+        UserError: a valid row holds NaN or infinity, which means broken weights or input.
+        ValueError: the shapes do not fit each other.
+    """
+    matrix = np.array(values, np.float32)
+    good = np.asarray(valid, bool)
+    times = np.asarray(time_s, np.float64)
+    if matrix.ndim != 2 or good.shape != matrix.shape[:1] or times.shape != good.shape:
+        raise ValueError(f"values {matrix.shape}, valid {good.shape}, time_s {times.shape} do not fit")
+    matrix[~good] = 0
+    broken = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    if len(broken):
+        raise UserError(
+            f"{path}, row {broken[0] + 1}: {extractor} gave NaN or infinity ({len(broken)} rows)."
+            " Check the weights and the input."
+        )
+    stored = np.clip(matrix, -FLOAT16_MAX, FLOAT16_MAX).astype(np.float16)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["schema"] = SCHEMA
+        file.attrs["extractor"] = extractor
+        file.attrs["fingerprint"] = fingerprint
+        for key, value in sorted((attributes or {}).items()):
+            file.attrs[key] = value
+        file.create_dataset("values", data=stored)
+        file.create_dataset("valid", data=good)
+        file.create_dataset("time_s", data=times)
+
+
+def read_features(path: Path | str) -> FeatureFile:
+    """Read a track's features.
+
+    Raises:
+        UserError: the file is missing, broken, or not a features file of this schema.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        schema = file.attrs.get("schema")
+        if schema is None or not {"values", "valid", "time_s"} <= set(file):
+            raise UserError(f"{path} is not a features file. Make it with `abaw-submit extract`.")
+        if schema != SCHEMA:
+            raise UserError(f"{path}: features schema {schema}; expected {SCHEMA}. Extract them again.")
+        values = np.asarray(file["values"][()], np.float16)
+        valid = np.asarray(file["valid"][()], bool)
+        time_s = np.asarray(file["time_s"][()], np.float64)
+        attributes = {key: _plain(value) for key, value in file.attrs.items()}
+    if values.ndim != 2 or not len(values) == len(valid) == len(time_s):
+        raise UserError(f"{path}: shapes {values.shape}, {valid.shape}, {time_s.shape} do not fit.")
+    return FeatureFile(values, valid, time_s, attributes)
+
+
+def read_fingerprint(path: Path | str) -> str | None:
+    """The fingerprint of a features file that could be skipped; None if there is none to read."""
+    try:
+        with h5py.File(path, "r") as file:
+            return str(file.attrs["fingerprint"]) if file.attrs.get("schema") == SCHEMA else None
+    except (OSError, KeyError):
+        return None
+
+
+def list_tracks(folder: Path | str) -> list[str]:
+    """The tracks that have features in a folder, in name order.
+
+    Raises:
+        UserError: the folder holds none.
+    """
+    tracks = sorted(p.stem for p in Path(folder).glob(f"*{SUFFIX}") if not p.name.startswith("."))
+    if not tracks:
+        raise UserError(f"{folder} holds no <track>{SUFFIX} features. Make them with `abaw-submit extract`.")
+    return tracks
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise UserError(f"No features at {path}. Make them with `abaw-submit extract`.")
+    try:
+        return h5py.File(path, "r")
+    except OSError:
+        raise UserError(f"{path} is not a readable HDF5 file. Delete it and extract again.") from None
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
