@@ -7,6 +7,7 @@ Needs only the standard library, so that the Makefile can ask it before anything
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 import tomllib
 from collections.abc import Iterable
@@ -80,16 +81,20 @@ class RunSettings:
     name: str = setting("demo", "name of the run: checkpoints/<name>, submissions/<name>, work/<name>")
     tasks: str = setting("AU EXPR VA", "tasks, separated by spaces")
     folds: int = setting(5, "cross-validation folds")
+    official: bool = setting(False, "train the official split as well, as one more member")
+    jobs: int = setting(1, "stages run side by side by `make demo`; one thread each when more than 1")
+    corpus: str = setting("", "folder for the synthetic corpus, if the run makes one")
     videos: str = setting("", "folder of the videos")
     annotations: str = setting("", "root folder of the official annotations")
     faces: str = setting("", "folder of face pictures that are not Aff-Wild2, for pre-training")
+    encoder: str = setting("", "weights to start fine-tuning from; empty: pre-train on `faces`")
     template_au: str = setting("", "official AU template, or list of test tracks")
     template_expr: str = setting("", "official EXPR template, or list of test tracks")
     template_va: str = setting("", "official VA template, or list of test tracks")
     audio_au: str = setting("", "audio extractors for AU, separated by spaces")
     audio_expr: str = setting("", "audio extractors for EXPR, separated by spaces")
     audio_va: str = setting("", "audio extractors for VA, separated by spaces")
-    checkpoints: str = setting("", "use the trained folds of this run and do not train")
+    trained: str = setting("", "name of a run whose trained folds and recipes are used; nothing is trained")
 
 
 def load_run(path: Path | str) -> RunSettings:
@@ -115,10 +120,15 @@ def load_run(path: Path | str) -> RunSettings:
 def make_variables(path: Path | str) -> str:
     """The run as `CFG_<KEY>:=value` words for the Makefile; spaces inside a value become `|`.
 
-    A value may use `$NAME` for an environment variable, which Make expands.
+    A value may use `$NAME` for an environment variable; a value whose variable is not set is empty.
     """
     run = dataclasses.asdict(load_run(path))
-    return " ".join(f"CFG_{k}:={str(v).replace(' ', '|')}" for k, v in run.items())
+    return " ".join(f"CFG_{k}:={_expand(str(v)).replace(' ', '|')}" for k, v in run.items())
+
+
+def _expand(value: str) -> str:
+    expanded = os.path.expandvars(value)
+    return "" if "$" in expanded else expanded
 
 
 if __name__ == "__main__":

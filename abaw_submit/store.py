@@ -154,15 +154,22 @@ class Stage:
         self._start = 0.0
 
     def done(self) -> bool:
-        """True if the output's record matches and every output is there with its recorded size."""
+        """True if the output's record matches and every output is there with its recorded size.
+
+        The record's date is then brought up to now, so that Make, which knows only dates, sees
+        the same thing.
+        """
         record = read_record(self.out)
         if record is None or record.get("fingerprint") != self.fingerprint or record["failures"]:
             return False
         base = self._base()
-        return all(
+        done = all(
             (base / o["path"]).is_file() and (base / o["path"]).stat().st_size == o["bytes"]
             for o in record["outputs"]
         )
+        if done:
+            os.utime(record_path(self.out))
+        return done
 
     def _base(self) -> Path:
         return record_path(self.out).parent

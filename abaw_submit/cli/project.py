@@ -1,0 +1,63 @@
+"""`doctor` and `status`: is this machine fit, and how far is the run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from abaw_submit.cli.common import IN_FILE, Command, json_option
+from abaw_submit.errors import ProblemsFound
+
+
+@click.command(cls=Command)
+@click.option("--disk", type=click.Path(path_type=Path), default=Path("."), help="Folder the work goes to.")
+@json_option
+def doctor(disk: Path, as_json: bool) -> None:
+    """Check this machine: packages, ffmpeg, GPU, detector model, disk.
+
+    Exit 1 if something a stage needs is missing.
+
+    \b
+    Example: abaw-submit doctor
+    """
+    from abaw_submit.doctor import examine
+
+    findings = examine(disk)
+    if as_json:
+        click.echo(json.dumps([f.__dict__ for f in findings], indent=2))
+    else:
+        for f in findings:
+            click.echo(
+                f"{ {'ok': 'ok     ', 'note': 'note   ', 'missing': 'MISSING'}[f.state] }  {f.what}: {f.detail}"
+            )
+    missing = [f.what for f in findings if f.state == "missing"]
+    if missing:
+        raise ProblemsFound(f"Missing: {', '.join(missing)}. Run `make setup`.")
+
+
+@click.command(cls=Command)
+@click.option(
+    "--run-config", type=IN_FILE, default=Path("configs/demo.toml"), help="Config whose [run] to show."
+)
+@json_option
+def status(run_config: Path, as_json: bool) -> None:
+    """Show which stages of a run are done, with failures, or missing, and what they made.
+
+    \b
+    Example: abaw-submit status --run-config configs/demo.toml
+    """
+    from abaw_submit.config import load_run
+    from abaw_submit.status import run_status
+
+    rows = run_status(load_run(run_config), Path("."))
+    if as_json:
+        click.echo(json.dumps([r.__dict__ for r in rows], indent=2))
+        return
+    if not rows:
+        click.echo("Nothing has been made yet. Start with `make demo`, or `make crop CONFIG=...`.")
+        return
+    width = max(len(r.path) for r in rows)
+    for r in rows:
+        click.echo(f"{r.path:<{width}}  {r.stage:<12} {r.state:<10} {r.seconds:>8.1f} s  {r.counts}")
