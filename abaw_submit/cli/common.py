@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Callable
@@ -40,7 +41,7 @@ class Command(click.Command):
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        config = _peek(args, "-c", "--config")
+        config = _peek(args, "-c", "--config") or os.environ.get("ABAW_CONFIG")
         if config is not None and Path(config).is_file():
             variants = [v for name in _VARIANT_OPTIONS if (v := _peek(args, f"--{name}"))]
             known = [p.name for p in self.params if p.name and p.name != "config"]
@@ -51,9 +52,9 @@ class Command(click.Command):
 
 def _peek(args: list[str], *names: str) -> str | None:
     """The value of an option in raw arguments, before they are parsed."""
-    for here, after in zip(args, [*args[1:], None], strict=True):
+    for place, here in enumerate(args):
         if here in names:
-            return after
+            return args[place + 1] if place + 1 < len(args) else None
         for name in names:
             if here.startswith(f"{name}="):
                 return here[len(name) + 1 :]

@@ -29,9 +29,7 @@ def doctor(disk: Path, as_json: bool) -> None:
         click.echo(json.dumps([f.__dict__ for f in findings], indent=2))
     else:
         for f in findings:
-            click.echo(
-                f"{ {'ok': 'ok     ', 'note': 'note   ', 'missing': 'MISSING'}[f.state] }  {f.what}: {f.detail}"
-            )
+            click.echo(f"{f.state.upper() if f.state == 'missing' else f.state:<8} {f.what}: {f.detail}")
     missing = [f.what for f in findings if f.state == "missing"]
     if missing:
         raise ProblemsFound(f"Missing: {', '.join(missing)}. Run `make setup`.")
