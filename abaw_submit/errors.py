@@ -31,6 +31,6 @@ def suggest(word: str, known: Iterable[str]) -> str:
     'Available: haar, yunet.'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
+    close = difflib.get_close_matches(word, names, n=1) or [n for n in names if word.startswith(n)]
     hint = f'Did you mean "{close[0]}"? ' if close else ""
     return f"{hint}Available: {', '.join(names)}."
