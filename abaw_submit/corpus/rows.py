@@ -1,0 +1,47 @@
+"""Official row counts: what annotation files and templates say, never what a container says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from abaw_submit.corpus.annotations import annotation_files, no_annotations
+from abaw_submit.corpus.lines import read_lines
+from abaw_submit.corpus.templates import read_template
+from abaw_submit.tasks import TASKS, Task, get_task
+
+
+def official_rows(source: Path | str, task: Task | str | None = None) -> dict[str, int]:
+    """Rows by track, in the template's order or in name order.
+
+    Args:
+        source: a template, or a folder of annotations (see `read_annotation_set`).
+        task: one task's annotations; None takes the union of all tasks that are there. Where tasks
+            differ about a track, the most rows count; `row_conflicts` says where.
+
+    Raises:
+        UserError: the source is missing, malformed or holds no annotations.
+    """
+    source = Path(source)
+    if source.is_file():
+        return dict(read_template(source).tracks)
+    return {track: max(counts.values()) for track, counts in _counts(source, task).items()}
+
+
+def row_conflicts(source: Path | str) -> dict[str, dict[str, int]]:
+    """Tracks whose tasks have different row counts: track -> task -> rows. Empty for a template."""
+    source = Path(source)
+    if source.is_file():
+        return {}
+    return {t: counts for t, counts in _counts(source, None).items() if len(set(counts.values())) > 1}
+
+
+def _counts(source: Path, task: Task | str | None) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    tasks = list(TASKS.values()) if task is None else [get_task(task)]
+    for each in tasks:
+        for path, _ in annotation_files(source, each):
+            lines = read_lines(path).without_blank_tail()
+            counts.setdefault(path.stem, {})[each.name] = len(lines) - 1
+    if not counts:
+        raise no_annotations(source, tasks[-1])
+    return {track: counts[track] for track in sorted(counts)}

@@ -1,0 +1,99 @@
+"""Tracks and videos: the suffix rule, the media file of a track, the siblings of one recording.
+
+Source: the organisers' readme on `_left` / `_right` names (docs/reference/formats.md, section 1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from abaw_submit.errors import UserError
+
+SIDES = ("left", "right")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+# the part number of the two official name families; any other name has no part
+_PARTS = (re.compile(r"(\d+-[\d.]+-\d+x\d+)-\d+"), re.compile(r"(video\d+)_\d+"))
+
+
+def split_track(track: str) -> tuple[str, str | None]:
+    """The video's name and the person's side of the screen.
+
+    >>> split_track("10-60-1280x720_right"), split_track("video45_1")
+    (('10-60-1280x720', 'right'), ('video45_1', None))
+    """
+    for side in SIDES:
+        video = track.removesuffix(f"_{side}")
+        if video != track and video:
+            return video, side
+    return track, None
+
+
+def sibling_group(track: str) -> str:
+    """A key shared by the left, right and part siblings of one recording, for folds.
+
+    `102` and `102-30-640x360` are different recordings.
+
+    >>> sibling_group("video45_1_left"), sibling_group("24-30-1920x1080-1"), sibling_group("102")
+    ('video45', '24-30-1920x1080', '102')
+    """
+    video, _ = split_track(track)
+    for pattern in _PARTS:
+        match = pattern.fullmatch(video)
+        if match:
+            return match[1]
+    return video
+
+
+def find_video(track: str, folder: Path | str | Sequence[Path | str]) -> Path:
+    """The media file of a track: its exact name first, then without the side; mp4, avi, then others.
+
+    Args:
+        track: a track's name.
+        folder: where the videos are, one folder or several, in order of preference.
+
+    Raises:
+        UserError: no folder holds it.
+    """
+    folders = [Path(folder)] if isinstance(folder, str | Path) else [Path(f) for f in folder]
+    names = list(dict.fromkeys([track, split_track(track)[0]]))
+    for name in names:
+        for suffix in VIDEO_SUFFIXES:
+            for place in folders:
+                for written in (suffix, suffix.upper()):
+                    path = place / f"{name}{written}"
+                    if path.is_file():
+                        return path
+    where = ", ".join(str(f) for f in folders)
+    raise UserError(
+        f"No video for track {track} in {where}."
+        f"\nLooked for {' and '.join(names)} with the suffixes {' '.join(VIDEO_SUFFIXES)}."
+    )
+
+
+def list_videos(paths: Iterable[Path | str]) -> list[Path]:
+    """The media files given, or lying in the folders given, sorted by name; hidden files are left out.
+
+    Raises:
+        UserError: a path is missing or no video file, none is found, or two share a name without suffix.
+    """
+    found: dict[str, Path] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            files = [p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
+        elif path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
+            files = [path]
+        elif path.exists():
+            raise UserError(f"{path} is no video: expected a suffix of {' '.join(VIDEO_SUFFIXES)}.")
+        else:
+            raise UserError(f"No file or folder {path}.")
+        for file in sorted(files):
+            if file.name.startswith("."):
+                continue
+            other = found.setdefault(file.stem, file)
+            if other.resolve() != file.resolve():
+                raise UserError(f"Two videos named {file.stem}: {other} and {file}. Rename or leave one out.")
+    if not found:
+        raise UserError(f"No videos in {', '.join(str(p) for p in paths)}.")
+    return [found[name] for name in sorted(found)]
