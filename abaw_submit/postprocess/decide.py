@@ -35,5 +35,5 @@ def decide(task: Task | str, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if task.decision is Decision.CLIP:
         return np.clip(scores, -1.0, 1.0).astype(np.float32)
     if task.decision is Decision.ARGMAX:
-        return np.argmax(scores, axis=1).astype(np.int8)[:, None]
-    return (scores >= AU_THRESHOLD).astype(np.int8)
+        return np.asarray(np.argmax(scores, axis=1).astype(np.int8)[:, None])
+    return np.asarray((scores >= AU_THRESHOLD).astype(np.int8))

@@ -1,0 +1,41 @@
+"""`report`: the table of scores and the HTML page of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from abaw_submit.cli.common import IN_DIR, OUT_PATH, Command
+
+
+@click.command(cls=Command)
+@click.option("--run", "run_folder", type=IN_DIR, required=True, help="The run's work folder, work/NAME.")
+@click.option("--annotations", type=IN_DIR, help="Root of the annotations; without it nothing is scored.")
+@click.option("--out", type=OUT_PATH, help="HTML file to write.")
+@click.option("--table", is_flag=True, help="Print the scores.")
+def report(run_folder: Path, annotations: Path | None, out: Path | None, table: bool) -> None:
+    """One HTML page of a run, or its table of scores.
+
+    Every score is out of fold: its models, and its recipe, had no part of the recording.
+
+    \b
+    Example: abaw-submit report --run work/demo --annotations work/demo/corpus/annotations --out report.html
+    """
+    from abaw_submit.report.page import page
+    from abaw_submit.report.run import find_run
+    from abaw_submit.report.scoreboard import board, board_text, crossfitted
+    from abaw_submit.store import write_text
+
+    if out is None and not table:
+        raise click.UsageError("Give --out FILE.html, or --table.")
+    run = find_run(run_folder)
+    boards = {}
+    if annotations is not None:
+        found = [(t.task.name, board(t, annotations, crossfitted(t))) for t in run.tasks]
+        boards = {name: value for name, value in found if value is not None}
+    if table:
+        click.echo("\n".join(board_text(b) for b in boards.values()))
+    if out is not None:
+        write_text(out, page(run, boards))
+        click.echo(f"{out}: {len(run.tasks)} tasks, {out.stat().st_size / 1e6:.1f} MB")
