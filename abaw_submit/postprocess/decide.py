@@ -33,7 +33,7 @@ def decide(task: Task | str, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     task = get_task(task)
     if task.decision is Decision.CLIP:
-        return np.clip(scores, -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(scores, -1.0, 1.0), np.float32)
     if task.decision is Decision.ARGMAX:
         return np.asarray(np.argmax(scores, axis=1).astype(np.int8)[:, None])
     return np.asarray((scores >= AU_THRESHOLD).astype(np.int8))

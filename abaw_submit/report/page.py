@@ -61,8 +61,8 @@ def _task(run: TaskRun, board: Board | None) -> str:
     parts = [f"<section><h2>{run.task.name}</h2>"]
     if board:
         parts += [
-            f"<p class='lead'>{run.task.metric} pooled over {board.rows:,} valid rows of {board.tracks} tracks."
-            " Every row was scored by a model, and a recipe, that had no part of its recording."
+            f"<p class='lead'>{run.task.metric} pooled over {board.rows:,} valid rows of"
+            f" {board.tracks} tracks. Every row was scored by a model, and a recipe, that had no part of its recording."
             " 95 % intervals over recordings.</p>",
             intervals_svg(board),
             table(
