@@ -1,0 +1,102 @@
+"""`split` and `split-check`: leak-proof folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from abaw_submit.cli.common import IN_DIR, IN_FILE, OUT_PATH, Command, json_option, task_option
+from abaw_submit.tasks import Task
+
+
+@click.command(cls=Command)
+@task_option
+@click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
+@click.option("--folds", type=click.IntRange(min=2), default=5, help="Number of folds.")
+@click.option("--seed", type=int, default=0, help="Another seed gives another, equally balanced division.")
+@click.option("--with-official/--no-official", default=True, help='Also the fold "official".')
+@click.option(
+    "--test", type=IN_FILE, help="Test list or template: leave out annotated siblings of its tracks."
+)
+@click.option("--out", type=OUT_PATH, required=True, help="The splits file (.json) to write.")
+def split(
+    task: Task, annotations: Path, folds: int, seed: int, with_official: bool, test: Path | None, out: Path
+) -> None:
+    """Divide all annotated tracks (training and validation) into leak-proof folds.
+
+    Tracks of one recording (left, right, parts) stay in one fold; rows and labels are balanced. The
+    fold "official" trains on Train_Set without the siblings of Validation_Set, and validates on that.
+
+    \b
+    Example: abaw-submit split --task VA --annotations annotations/ --folds 5 --out splits/va.json
+    """
+    from abaw_submit.cli.tracklists import read_track_names
+    from abaw_submit.corpus.annotations import read_annotation_set
+    from abaw_submit.store import Stage
+    from abaw_submit.training.folds import make_splits, write_splits
+
+    stage = Stage(
+        "split",
+        out,
+        settings={"task": task.name, "folds": folds, "seed": seed, "official": with_official},
+        inputs=[annotations, *([test] if test is not None else [])],
+    )
+    if stage.done():
+        click.echo(f"{out} is up to date.")
+        return
+    with stage:
+        annotated = read_annotation_set(annotations, task)
+        tracks = read_track_names(test) if test is not None else []
+        splits = make_splits(annotated, task, folds=folds, seed=seed, official=with_official, test=tracks)
+        write_splits(out, splits)
+        stage.output(out)
+        stage.count("tracks", len(splits.tracks))
+        stage.count("leaks", len(splits.leaks))
+    for leak in splits.leaks:
+        click.echo(
+            f"{leak.where} split: {', '.join(leak.train)} left out of training, sibling of"
+            f" {', '.join(leak.held_out)}"
+        )
+    click.echo("fold      tracks     rows   valid")
+    for name, b in splits.balance.items():
+        click.echo(f"{name:8}  {b['tracks']:6}  {b['rows']:7} {b['valid_rows']:7}")
+    if with_official and not any(fold.name == "official" for fold in splits.folds):
+        click.echo('No fold "official": the annotations have no Train_Set and Validation_Set.')
+
+
+@click.command(name="split-check", cls=Command)
+@click.argument("file", type=IN_FILE)
+@click.option("--annotations", type=IN_DIR, help="The annotations: also find missing tracks, changed labels.")
+@click.option("--test", type=IN_FILE, help="Test list or template: also find its siblings in training.")
+@json_option
+def split_check(file: Path, annotations: Path | None, test: Path | None, as_json: bool) -> None:
+    """Check a splits file for leaks; exit 1 with a listing if there are any.
+
+    Found are tracks on both sides of a fold, siblings on both sides, tracks missing or twice, folds made
+    from other labels, and test tracks that are in training or have a sibling there.
+
+    \b
+    Example: abaw-submit split-check splits/va.json --annotations annotations/ --test va_template.txt
+    """
+    import json
+
+    from abaw_submit.cli.tracklists import read_track_names
+    from abaw_submit.corpus.annotations import read_annotation_set
+    from abaw_submit.errors import ProblemsFound
+    from abaw_submit.tasks import get_task
+    from abaw_submit.training.folds import read_splits
+    from abaw_submit.training.splitcheck import find_problems
+
+    splits = read_splits(file)
+    annotated = read_annotation_set(annotations, get_task(splits.task)) if annotations is not None else None
+    tracks = read_track_names(test) if test is not None else ()
+    problems = find_problems(splits, annotated, tracks)
+    if as_json:
+        click.echo(json.dumps({"ok": not problems, "problems": problems}, indent=2))
+    for problem in [] if as_json else problems:
+        click.echo(problem)
+    if problems:
+        raise ProblemsFound(f"{file}: {len(problems)} problems. Make it again with `abaw-submit split`.")
+    if not as_json:
+        click.echo(f"{file}: {len(splits.folds)} folds of {len(splits.tracks)} tracks, no leak.")

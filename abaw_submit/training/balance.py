@@ -1,0 +1,123 @@
+"""Division of groups into folds with nearly equal rows and label counts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.errors import UserError
+from abaw_submit.tasks import Decision, Task
+
+FloatArray = npt.NDArray[np.float64]
+STARTS = 24  # orders tried; the best balanced division of them is taken
+DIGITS = 12  # rounding before every comparison: the last bits of a sum differ between machines
+VA_BINS = 5  # valence and arousal are balanced by histogram over [-1, 1]
+
+
+def label_counts(annotation: Annotation, task: Task) -> FloatArray:
+    """What is balanced between folds, of one track: (counts,) = 1 track, its rows, its valid rows, then
+    positives per AU, rows per expression, or histograms of valence and of arousal.
+
+    Args:
+        annotation: labels of a track.
+        task: the task they are of.
+    """
+    labels = annotation.values[annotation.valid]
+    if task.decision is Decision.THRESHOLD:
+        counts = labels.sum(axis=0)
+    elif task.decision is Decision.ARGMAX:
+        counts = np.bincount(labels[:, 0].astype(int), minlength=task.outputs)[: task.outputs]
+    else:
+        bins = [np.histogram(column, bins=VA_BINS, range=(-1, 1))[0] for column in labels.T]
+        counts = np.concatenate(bins)
+    return np.concatenate([[1.0, len(annotation.valid), len(labels)], counts])
+
+
+def balanced_folds(counts: Mapping[str, FloatArray], folds: int, seed: int) -> list[list[str]]:
+    """Divide groups so that every fold has nearly its share of every count.
+
+    Large groups are placed first, each where it keeps the sum of squared deviations of all shares
+    smallest; that is done for some slightly different orders, and groups are then moved and swapped
+    while that helps. Pseudo-random numbers come from hashes of names, so neither the order of
+    `counts` nor a library's version matters.
+
+    Args:
+        counts: group -> (counts,), the first of them positive.
+        folds: number of folds.
+        seed: chooses among divisions.
+
+    Returns:
+        For each fold its groups, in name order. No fold is empty.
+
+    Raises:
+        UserError: fewer groups than folds.
+
+    >>> balanced_folds({"a": np.array([9.0]), "b": np.array([5.0]), "c": np.array([4.0])}, 2, 0)
+    [['a'], ['b', 'c']]
+    """
+    names = sorted(counts)
+    if len(names) < folds:
+        raise UserError(f"{folds} folds of {len(names)} recordings: choose fewer folds.")
+    table = np.array([counts[name] for name in names], np.float64)
+    totals = table.sum(axis=0)
+    table = table[:, totals > 0] / totals[totals > 0]  # shares of the whole
+    best: tuple[float, npt.NDArray[np.int_]] | None = None
+    for start in range(STARTS):
+        jitter = np.array([_uniform(seed, start, name) for name in names])
+        order = np.argsort(-table.sum(axis=1) * (0.5 + jitter), kind="stable")
+        fold_of = _improve(table, _place(table, order, folds), order, folds)
+        cost = round(_cost(table, fold_of, folds), DIGITS)
+        if best is None or cost < best[0]:
+            best = (cost, fold_of)
+    assert best is not None  # STARTS > 0
+    parts = [[names[i] for i in np.flatnonzero(best[1] == k)] for k in range(folds)]
+    return sorted(parts)
+
+
+def _uniform(*parts: object) -> float:
+    """A number in [0, 1) that depends on `parts` only."""
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _place(table: FloatArray, order: npt.NDArray[np.int_], folds: int) -> npt.NDArray[np.int_]:
+    sums = np.zeros((folds, table.shape[1]))
+    fold_of = np.zeros(len(table), int)
+    for i in order:
+        # |s + g - t|^2 - |s - t|^2 up to a constant: least where the group adds to what is low
+        fold_of[i] = int(np.argmin(np.round(sums @ table[i], DIGITS)))
+        sums[fold_of[i]] += table[i]
+    return fold_of
+
+
+def _improve(
+    table: FloatArray, fold_of: npt.NDArray[np.int_], order: npt.NDArray[np.int_], folds: int
+) -> npt.NDArray[np.int_]:
+    """Move single groups while that lowers the cost and empties no fold."""
+    fold_of = fold_of.copy()
+    sums = np.array([table[fold_of == k].sum(axis=0) for k in range(folds)])
+    for _ in range(10):
+        moved = False
+        for i in order[::-1]:  # small groups last placed are the easy ones to move
+            here, group = fold_of[i], table[i]
+            # half the fall in cost, for each fold
+            gain = np.round((sums[here] - group) @ group - sums @ group, DIGITS)
+            gain[here] = 0
+            to = int(np.argmax(gain))
+            if gain[to] > 0 and (fold_of == here).sum() > 1:
+                sums[here] -= group
+                sums[to] += group
+                fold_of[i] = to
+                moved = True
+        if not moved:
+            break
+    return fold_of
+
+
+def _cost(table: FloatArray, fold_of: npt.NDArray[np.int_], folds: int) -> float:
+    sums = np.array([table[fold_of == k].sum(axis=0) for k in range(folds)])
+    return float(((sums - 1 / folds) ** 2).sum())
