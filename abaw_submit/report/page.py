@@ -61,9 +61,7 @@ def _task(run: TaskRun, board: Board | None) -> str:
     parts = [f"<section><h2>{run.task.name}</h2>"]
     if board:
         parts += [
-            f"<p class='lead'>{run.task.metric} pooled over {board.rows:,} valid rows of"
-            f" {board.tracks} tracks. Every row was scored by a model, and a recipe, that had no part of its recording."
-            " 95 % intervals over recordings.</p>",
+            _explanation(board),
             intervals_svg(board),
             table(
                 ["gain", "difference", "95 % interval", "against"],
@@ -87,6 +85,12 @@ def _task(run: TaskRun, board: Board | None) -> str:
     if run.zip:
         parts.append(_submission(run.zip))
     return "".join([*parts, "</section>"])
+
+
+def _explanation(board: Board) -> str:
+    rows = f"{board.task.metric} pooled over {board.rows:,} valid rows of {board.tracks} tracks."
+    fair = "Every row was scored by a model, and a recipe, that had no part of its recording."
+    return f"<p class='lead'>{rows} {fair} 95 % intervals over recordings.</p>"
 
 
 def _recipe_pictures(run: TaskRun) -> list[str]:
