@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,9 @@ def normalised(images: torch.Tensor) -> torch.Tensor:
 
 
 def test_official_pth_gives_the_layer_normed_mean_of_the_patch_tokens_of_transformers(
-    tmp_path: Path, official_state: dict[str, torch.Tensor]
+    tmp_path: Path,
+    official_state: dict[str, torch.Tensor],
+    load_into_transformers: Callable[[torch.nn.Module, dict[str, torch.Tensor]], None],
 ) -> None:
     from transformers import ViTConfig, ViTModel
 
@@ -56,38 +59,6 @@ def test_official_pth_gives_the_layer_normed_mean_of_the_patch_tokens_of_transfo
         expected = torch.nn.functional.layer_norm(tokens[0][:, 1:].mean(1), (64,), eps=1e-6)
         got = encoder(pictures())
     np.testing.assert_allclose(got, expected, atol=2e-5)
-
-
-def load_into_transformers(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Map official names to transformers': there the fused qkv is three layers."""
-    own = model.state_dict()
-    embeddings = {
-        "embeddings.cls_token": "cls_token",
-        "embeddings.position_embeddings": "pos_embed",
-        "embeddings.patch_embeddings.projection.weight": "patch_embed.proj.weight",
-        "embeddings.patch_embeddings.projection.bias": "patch_embed.proj.bias",
-        "layernorm.weight": "norm.weight",
-        "layernorm.bias": "norm.bias",
-    }
-    parts = (
-        ("q_proj", "attn.qkv"), ("k_proj", "attn.qkv"), ("v_proj", "attn.qkv"), ("o_proj", "attn.proj"),
-        ("layernorm_before", "norm1"), ("layernorm_after", "norm2"),
-        ("mlp.fc1", "mlp.fc1"), ("mlp.fc2", "mlp.fc2"),
-    )  # fmt: skip
-    mapped = {}
-    for name in own:
-        if name in embeddings:
-            mapped[name] = state[embeddings[name]]
-            continue
-        block = next(part for part in name.split(".") if part.isdigit())
-        kind = name.rsplit(".", 1)[1]
-        key, source = next(pair for pair in parts if f".{pair[0]}." in f".{name}")
-        tensor = state[f"blocks.{block}.{source}.{kind}"]
-        if source == "attn.qkv":
-            third = {"q": 0, "k": 1, "v": 2}[key[0]]
-            tensor = tensor.chunk(3)[third]
-        mapped[name] = tensor
-    model.load_state_dict(mapped)
 
 
 def test_training_checkpoints_with_argparse_settings_and_ddp_names_load(

@@ -1,0 +1,164 @@
+"""The masked autoencoder: hide 75 % of a picture's patches, learn to paint them (He et al. 2022).
+
+The names of the weights, decoder's too, are the official ones: whole official checkpoints load.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from abaw_submit.models.encoder import build_vit
+from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, DecoderSize, VitSize
+
+
+class MaskedAutoencoder(nn.Module):
+    """Encoder on the visible patches, light decoder on all of them, pixel loss on the hidden ones.
+
+    Args:
+        size: the encoder.
+        decoder: the decoder.
+        mask_ratio: share of the patches that is hidden, in (0, 1).
+        normalise_pixels: the target of a patch is its pixels with zero mean and unit deviation, which gives
+            better features (He et al. 2022, table 1d).
+    """
+
+    def __init__(
+        self, size: VitSize, decoder: DecoderSize, mask_ratio: float = 0.75, normalise_pixels: bool = True
+    ) -> None:
+        super().__init__()
+        transformer: Any = import_module("timm.models.vision_transformer")
+        self.size, self.mask_ratio, self.normalise_pixels = size, mask_ratio, normalise_pixels
+        self.encoder = build_vit(size, pooled=False)
+        side = size.img_size_px // size.patch_px
+        width = decoder.decoder_dim
+        self.decoder_embed = nn.Linear(size.dim, width)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.decoder_pos_embed = nn.Parameter(sincos_positions(width, side), requires_grad=False)
+        self.decoder_blocks = nn.ModuleList(
+            transformer.Block(
+                width,
+                decoder.decoder_heads,
+                mlp_ratio=4.0,
+                qkv_bias=True,
+                norm_layer=lambda dim, **more: nn.LayerNorm(dim, eps=1e-6, **more),
+            )
+            for _ in range(decoder.decoder_depth)
+        )
+        self.decoder_norm = nn.LayerNorm(width, eps=1e-6)
+        self.decoder_pred = nn.Linear(width, size.patch_px**2 * 3)
+        # fixed positions, as in the official pre-training; fine-tuning then trains them
+        self.encoder.pos_embed = nn.Parameter(sincos_positions(size.dim, side), requires_grad=False)
+        nn.init.normal_(self.encoder.cls_token, std=0.02)
+        nn.init.normal_(self.mask_token, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        embed = self.encoder.patch_embed.proj
+        nn.init.xavier_uniform_(embed.weight.view(embed.weight.shape[0], -1))
+        self.register_buffer("_mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self._mean: Tensor
+        self._std: Tensor
+
+    def forward(self, images: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The reconstruction loss of a batch, a scalar.
+
+        Args:
+            images: (batch, 3, side, side) RGB in [0, 1].
+            noise: (batch, patches), whose smallest values stay visible; random when None.
+        """
+        images = (images - self._mean) / self._std
+        if noise is None:
+            patches = (self.size.img_size_px // self.size.patch_px) ** 2
+            noise = torch.rand(len(images), patches, device=images.device)
+        predicted, hidden = self.reconstruct(images, noise)
+        target = patchify(images, self.size.patch_px)
+        if self.normalise_pixels:
+            variance = target.var(-1, keepdim=True)
+            target = (target - target.mean(-1, keepdim=True)) / (variance + 1e-6).sqrt()
+        per_patch = (predicted - target).square().mean(-1)
+        return (per_patch * hidden).sum() / hidden.sum()
+
+    def reconstruct(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicted pixels of all patches, and which patches were hidden.
+
+        Args:
+            images: (batch, 3, side, side), normalised.
+            noise: (batch, patches); the smallest values stay visible.
+
+        Returns:
+            (batch, patches, patch pixels x 3) and (batch, patches) of 0 and 1.
+        """
+        encoder = self.encoder
+        tokens = encoder.patch_embed(images) + encoder.pos_embed[:, 1:]
+        patches = tokens.shape[1]
+        visible = max(1, int(patches * (1 - self.mask_ratio)))
+        order = noise.argsort(1)
+        back = order.argsort(1)
+        kept = tokens.gather(1, order[:, :visible, None].expand(-1, -1, tokens.shape[2]))
+        first = (encoder.cls_token + encoder.pos_embed[:, :1]).expand(len(kept), -1, -1)
+        latent = encoder.norm(encoder.blocks(torch.cat([first, kept], 1)))
+
+        latent = self.decoder_embed(latent)
+        masks = self.mask_token.expand(len(latent), patches - visible, -1)
+        full = torch.cat([latent[:, 1:], masks], 1)
+        full = full.gather(1, back[:, :, None].expand(-1, -1, full.shape[2]))
+        x = torch.cat([latent[:, :1], full], 1) + self.decoder_pos_embed
+        for block in self.decoder_blocks:
+            x = block(x)
+        predicted = self.decoder_pred(self.decoder_norm(x))[:, 1:]
+        return predicted, (back >= visible).to(predicted.dtype)
+
+    def official_state(self) -> dict[str, Tensor]:
+        """The weights under the names of the official release: the encoder's without a prefix."""
+        return {name.removeprefix("encoder."): tensor for name, tensor in self.state_dict().items()}
+
+    def load_official(self, state: dict[str, Tensor]) -> None:
+        """Take over weights under the official names."""
+        own = self.state_dict()
+        self.load_state_dict({name: state[name.removeprefix("encoder.")] for name in own})
+
+
+def patchify(images: Tensor, patch_px: int) -> Tensor:
+    """Pictures as rows of patch pixels.
+
+    Args:
+        images: (batch, 3, side, side).
+        patch_px: side of a patch.
+
+    Returns:
+        (batch, patches, patch_px * patch_px * 3): pixels in row order, the three channels of a
+        pixel together, as in the official code.
+    """
+    batch, channels, height, width = images.shape
+    rows, columns = height // patch_px, width // patch_px
+    split = images.reshape(batch, channels, rows, patch_px, columns, patch_px)
+    return split.permute(0, 2, 4, 3, 5, 1).reshape(batch, rows * columns, patch_px**2 * channels)
+
+
+def sincos_positions(dim: int, side: int) -> Tensor:
+    """Fixed 2-D sine-cosine position embeddings with a zero row for the class token.
+
+    Half of the width encodes the column and half the row, as in the official code.
+
+    Args:
+        dim: width; a multiple of 4.
+        side: patches along one side.
+
+    Returns:
+        (1, 1 + side * side, dim) float32.
+    """
+    quarter = dim // 4
+    rates = 1.0 / 10000 ** (torch.arange(quarter, dtype=torch.float64) / quarter)
+    steps = torch.arange(side, dtype=torch.float64)
+    waves = steps[:, None] * rates
+    line = torch.cat([waves.sin(), waves.cos()], 1)  # (side, dim / 2)
+    column = line[None, :, :].expand(side, side, -1)
+    row = line[:, None, :].expand(side, side, -1)
+    grid = torch.cat([column, row], -1).reshape(side * side, dim)
+    return torch.cat([torch.zeros(1, dim, dtype=torch.float64), grid])[None].float()
