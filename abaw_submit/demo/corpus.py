@@ -1,0 +1,113 @@
+"""Write the whole synthetic corpus in the official layout of edition 6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+from joblib import Parallel, delayed
+
+from abaw_submit.demo.clip import EDITION, episodes_of, make_clip
+from abaw_submit.demo.dynamics import expression_deck
+from abaw_submit.demo.people import rng_for
+from abaw_submit.demo.plan import STILLS, Clip, clips_of, release_order
+from abaw_submit.demo.stills import make_stills
+from abaw_submit.store import Stage, write_text
+from abaw_submit.tasks import AU, EXPR, TASKS, VA, Task
+
+Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
+_LISTS = {
+    VA.name: "Valence_Arousal_Estimation_Challenge_test_set_release.txt",
+    EXPR.name: "Expression_Recognition_Challenge_test_set_release.txt",
+    AU.name: "Action_Unit_Detection_Challenge_test_set_release.txt",
+}
+_TEMPLATES = {VA.name: "VA", EXPR.name: "Expr", AU.name: "AU"}
+_STILLS_A_JOB = 100
+
+
+def write_corpus(
+    out: Path, seed: int = 0, size: str = "small", jobs: int = 1, progress: Progress | None = None
+) -> bool:
+    """Write videos, annotations, test lists, templates, stills and the hidden truth.
+
+    Args:
+        out: the folder to make.
+        seed: the same seed gives the same labels, byte for byte, for any number of jobs.
+        size: "tiny" for tests, "small" for the demo.
+        jobs: worker processes; 0 for one per core.
+        progress: wraps the finished jobs, for a bar.
+
+    Returns:
+        False if the corpus was there already.
+
+    Raises:
+        UserError: no such size.
+    """
+    clips = clips_of(size)
+    stage = Stage("demo-data", out, settings={"seed": seed, "size": size, "recipe": RECIPE}, inputs=[])
+    if stage.done():
+        return False
+    with stage:
+        work = _work(clips, out, seed, STILLS[size])
+        results = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(work)
+        for files in progress(results, len(work), "demo-data") if progress else results:
+            for path in files:
+                stage.output(path)
+        for path in _write_test_sets(clips, out):
+            stage.output(path)
+        stage.count("videos", len(clips))
+        stage.count("tracks", sum(len(c.tracks) for c in clips))
+        stage.count("rows", sum(c.frames + t.extra_rows for c in clips for t in c.tracks))
+        stage.count("stills", STILLS[size])
+    return True
+
+
+RECIPE = 1  # raise it when the same seed makes other files
+
+
+def _work(clips: tuple[Clip, ...], out: Path, seed: int, stills: int) -> list[Any]:
+    """One job a clip, one a batch of stills; longest first, so that workers end together."""
+    deck = expression_deck(rng_for(seed, "deck"))
+    work = []
+    for clip in clips:
+        expressions = [[next(deck) for _ in range(episodes_of(clip))] for _ in clip.tracks]
+        cost = clip.frames * (1 + len(clip.tracks))
+        work.append((cost, delayed(_quietly)(make_clip, clip, expressions, out, seed)))
+    for first in range(0, stills, _STILLS_A_JOB):
+        count = min(_STILLS_A_JOB, stills - first)
+        work.append((0, delayed(_quietly)(make_stills, out / "faces", seed, first, count)))
+    return [job for _, job in sorted(work, key=lambda item: -item[0])]
+
+
+def _quietly(function: Callable[..., list[Path]], *arguments: Any) -> list[Path]:
+    cv2.setNumThreads(1)
+    return function(*arguments)
+
+
+def _write_test_sets(clips: tuple[Clip, ...], out: Path) -> list[Path]:
+    written = []
+    for task in TASKS.values():
+        tracks = release_order(clips, task)
+        names = out / "test_sets" / "names_of_videos_in_each_test_set" / _LISTS[task.name]
+        write_text(names, "".join(f"{name}\n" for name, _ in tracks))
+        written.append(names)
+        for kind in ("sample", "example"):
+            path = out / "test_sets" / f"CVPR_{EDITION}th_ABAW_{_TEMPLATES[task.name]}_test_set_{kind}.txt"
+            write_text(path, template_text(task, tracks, dummy=kind == "example"))
+            written.append(path)
+    return written
+
+
+def template_text(task: Task, tracks: list[tuple[str, int]], dummy: bool) -> str:
+    """The organisers' template: a row for every frame, values blank or made up.
+
+    >>> print(template_text(EXPR, [("102", 1)], dummy=False).splitlines()[1])
+    102/00001.jpg,
+    """
+    values = {VA.name: "0.5,-0.5", EXPR.name: "0", AU.name: "1,0,1,1,1,0,0,1,0,0,0,1"}[task.name]
+    lines = [f"image_location,{task.header(EDITION)}"]
+    for name, rows in tracks:
+        lines += [f"{name}/{row:05d}.jpg,{values if dummy else ''}" for row in range(1, rows + 1)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,166 @@
+"""What a person feels and shows: slow valence and arousal, episodes of expressions, action units.
+
+An episode of one to three seconds draws an expression and, around that expression's usual place, a
+point in the valence-arousal plane. Valence and arousal drift towards it. Half of the variance of
+arousal and a third of that of valence comes from a second drift that only the voice gives away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import signal
+
+from abaw_submit.demo.people import FloatArray, Person
+
+RATE_HZ = 60.0  # the simulation's own clock; frames and sound are read off it
+
+# (valence, arousal) where each expression usually lies
+PLACES = np.array(
+    [
+        (0.0, -0.15),
+        (-0.5, 0.5),
+        (-0.6, 0.15),
+        (-0.3, 0.7),
+        (0.7, 0.3),
+        (-0.6, -0.45),
+        (0.25, 0.65),
+        (0.15, 0.1),
+    ]
+)
+# chance that an episode of an expression shows an AU:
+#    AU1   2    4    6    7    10   12   15   23   24   25   26
+SHOWS = np.array(
+    [
+        [.04, .04, .05, .02, .06, .03, .05, .05, .05, .08, .06, .03],  # Neutral
+        [.05, .08, .92, .10, .75, .25, .00, .15, .75, .50, .20, .08],  # Anger
+        [.04, .02, .60, .30, .45, .95, .02, .35, .10, .10, .40, .08],  # Disgust
+        [.92, .60, .60, .05, .25, .12, .03, .10, .10, .03, .85, .55],  # Fear
+        [.06, .12, .02, .90, .40, .25, .96, .02, .02, .02, .75, .25],  # Happiness
+        [.85, .10, .55, .10, .15, .10, .02, .90, .20, .40, .10, .02],  # Sadness
+        [.85, .92, .05, .02, .02, .05, .12, .02, .02, .02, .92, .85],  # Surprise
+        [.20, .30, .25, .20, .30, .25, .30, .25, .45, .45, .40, .20],  # Other
+    ]
+)  # fmt: skip
+_DECK = (0, 0, 1, 2, 3, 4, 4, 5, 6, 7, 7)  # how often each expression comes up
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """A person over time, on the simulation's clock. All arrays have n samples at `RATE_HZ`.
+
+    Attributes:
+        valence, arousal: (n,) the truth, -1..1.
+        expression: (n,) int, the truth, 0..7.
+        action: (n, 12) AU intensities, 0..1.
+        lids: (n,) how far the eyes are open.
+        speech: (n,) 0..1, whether the voice sounds.
+        voice_valence, voice_arousal: (n,) what the voice carries.
+    """
+
+    valence: FloatArray
+    arousal: FloatArray
+    expression: np.ndarray[tuple[int], np.dtype[np.int64]]
+    action: FloatArray
+    lids: FloatArray
+    speech: FloatArray
+    voice_valence: FloatArray
+    voice_arousal: FloatArray
+
+
+def expression_deck(rng: np.random.Generator) -> Iterator[int]:
+    """Expressions in random order, each as often as wanted within every eleven."""
+    while True:
+        yield from (int(k) for k in rng.permutation(_DECK))
+
+
+def drift(rng: np.random.Generator, samples: int, seconds: float, start: float | None = None) -> FloatArray:
+    """(samples,) Ornstein-Uhlenbeck noise of unit variance with a memory of `seconds`."""
+    keep = np.exp(-1 / (RATE_HZ * seconds))
+    shocks = rng.normal(0, np.sqrt(1 - keep**2), samples)
+    shocks[0] = rng.normal() if start is None else start
+    drifted: FloatArray = signal.lfilter([1.0], [1.0, -keep], shocks)
+    return drifted
+
+
+def follow(target: FloatArray, seconds: float) -> FloatArray:
+    """A first-order lag behind `target` along its first axis, starting settled."""
+    keep = np.exp(-1 / (RATE_HZ * seconds))
+    settled = keep * target[:1]
+    lagged, _ = signal.lfilter([1 - keep], [1.0, -keep], target, axis=0, zi=settled)
+    result: FloatArray = lagged
+    return result
+
+
+def behave(rng: np.random.Generator, person: Person, seconds: float, expressions: list[int]) -> Behaviour:
+    """Simulate one person.
+
+    Args:
+        rng: source of chance, used up in a fixed order.
+        person: whose face; only the strength of expressions depends on it.
+        seconds: how long.
+        expressions: one expression for each episode; their lengths are drawn.
+    """
+    n = max(2, round(seconds * RATE_HZ))
+    lengths = rng.uniform(0.7, 1.3, len(expressions))
+    ends = np.round(np.cumsum(lengths) / lengths.sum() * n).astype(int)
+    episode = np.minimum(np.searchsorted(ends, np.arange(n), side="right"), len(expressions) - 1)
+    kinds = np.array(expressions)
+    places = PLACES[kinds] + rng.normal(0, 0.16, (len(kinds), 2))
+    face = follow(follow(places[episode], 0.25), 0.25) + 0.10 * np.c_[drift(rng, n, 1.0), drift(rng, n, 1.0)]
+    hidden = np.c_[0.34 * drift(rng, n, 2.2), 0.44 * drift(rng, n, 2.2)]
+    affect = np.clip(0.82 * face + hidden, -0.98, 0.98)
+
+    shown = rng.random((len(kinds), 12)) < SHOWS[kinds]
+    strength = np.where(shown, rng.uniform(0.55, 1.0, shown.shape), rng.uniform(0.0, 0.12, shown.shape))
+    action = follow(follow(strength[episode], 0.10), 0.12)
+    # the face also leaks the two dimensions directly
+    action *= np.clip(0.85 + 0.35 * face[:, 1:], 0.5, 1.2)
+    action[:, 6] += 0.20 * np.clip(face[:, 0], 0, 1)
+    action[:, 7] += 0.20 * np.clip(-face[:, 0], 0, 1)
+    speech = _speech(rng, n, affect[:, 1])
+    chatter = speech * np.clip(0.5 + 0.9 * drift(rng, n, 0.06), 0, 1.5)
+    action[:, 10] += 0.20 * chatter
+    action[:, 11] += 0.12 * chatter
+    lids = (1.0 + 0.30 * face[:, 1]) * (1 - _blinks(rng, n))
+    return Behaviour(
+        valence=affect[:, 0],
+        arousal=affect[:, 1],
+        expression=kinds[episode],
+        action=np.clip(action, 0, 1),
+        lids=lids,
+        speech=follow(speech, 0.03),
+        voice_valence=0.3 * face[:, 0] + 1.25 * hidden[:, 0],
+        voice_arousal=0.3 * face[:, 1] + 1.25 * hidden[:, 1],
+    )
+
+
+def _speech(rng: np.random.Generator, n: int, arousal: FloatArray) -> FloatArray:
+    """1 while talking, 0 in the pauses between phrases."""
+    talking = np.zeros(n)
+    at = int(rng.uniform(0, 0.4) * RATE_HZ)
+    while at < n:
+        phrase = round(rng.uniform(0.9, 2.2) * RATE_HZ)
+        talking[at : at + phrase] = 1
+        pause = rng.uniform(0.2, 0.6) * (1.2 - 0.5 * arousal[min(at, n - 1)])
+        at += phrase + round(pause * RATE_HZ)
+    return talking
+
+
+def _blinks(rng: np.random.Generator, n: int) -> FloatArray:
+    shut = np.zeros(n)
+    at = int(rng.uniform(0.2, 3.0) * RATE_HZ)
+    while at < n:
+        shut[at : at + round(0.12 * RATE_HZ)] = 1
+        at += round(rng.uniform(1.5, 4.5) * RATE_HZ)
+    return follow(shut, 0.02)
+
+
+def at_times(series: FloatArray, times_s: FloatArray) -> FloatArray:
+    """Read a series of the simulation's clock at other times, holding the ends."""
+    clock = np.arange(len(series)) / RATE_HZ
+    if series.ndim == 1:
+        return np.interp(times_s, clock, series)
+    return np.stack([np.interp(times_s, clock, column) for column in series.T], axis=1)
