@@ -51,7 +51,7 @@ def write_video(
         picture.codec_context.thread_count = 1
         picture.codec_context.gop_size = 48
         if avi:
-            picture.codec_context.bit_rate = 900_000
+            picture.codec_context.bit_rate, picture.codec_context.max_b_frames = 900_000, 0
         else:
             picture.options = {"preset": "veryfast", "crf": "24"}
         base = 1 / rate if constant_rate else Fraction(1, 90_000)
