@@ -116,7 +116,7 @@ def _borders(name: str, buffer: npt.NDArray[np.uint8], size: int) -> Lines:
     if head[:2] in _UTF16_BOMS:
         raise UserError(f"{name} is UTF-16 text; expected UTF-8. Save it again as UTF-8.")
     text = buffer[:size]
-    if size and not text.all():
+    if size and not text.min():
         zero = int(np.argmin(text))
         raise UserError(f"{name}: a zero byte at byte {zero}: UTF-16 or binary; expected UTF-8 text.")
     bom = head == _UTF8_BOM

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from abaw_submit.corpus.lines import PAD, Lines, read_lines
 from abaw_submit.errors import UserError
 from abaw_submit.store import atomic_path
-from abaw_submit.tasks import EDITIONS, TASKS, Task
+from abaw_submit.tasks import EDITIONS, LATEST_EDITION, TASKS, Task
 
 _SUFFIX = b".jpg,"
 _DUMMY = {"VA": "0.0,0.0", "EXPR": "0", "AU": ",".join("0" * 12)}
@@ -31,6 +31,7 @@ class Template:
         task: the task its header names; None if it names none of the three (MTL, compound, no header).
         edition: an edition whose header it has; None if it is no known header.
         header: its first line without spaces ("" if it has none).
+        dummies: dummy values in its first row; 0 if it is blank.
         path: where it was read.
     """
 
@@ -38,6 +39,7 @@ class Template:
     task: Task | None = None
     edition: int | None = None
     header: str = ""
+    dummies: int = 0
     path: Path | None = None
 
     @property
@@ -67,7 +69,9 @@ def read_template(path: Path | str) -> Template:
         at += count
     if not tracks:
         raise UserError(f'{path} has only a header ("{header[:60]}"); expected rows <track>/00001.jpg, …')
-    return Template(tracks, task, edition, header if has_header else "", Path(path))
+    values = lines.text(int(has_header)).partition(",")[2]
+    dummies = len(values.split(",")) if values.strip() else 0
+    return Template(tracks, task, edition, header if has_header else "", dummies, Path(path))
 
 
 def write_template(path: Path | str, tracks: Mapping[str, int], task: Task, dummy: bool = False) -> None:
@@ -86,7 +90,7 @@ def write_template(path: Path | str, tracks: Mapping[str, int], task: Task, dumm
             handle.writelines(f"{track}/{row:05d}.jpg,{value}\n" for row in range(1, rows + 1))
 
 
-def location_header(task: Task, edition: int = 10) -> str:
+def location_header(task: Task, edition: int = LATEST_EDITION) -> str:
     """The header of a single-file submission.
 
     >>> location_header(TASKS["VA"])
@@ -99,9 +103,9 @@ def header_task(header: str) -> tuple[Task | None, int | None]:
     """The task and the latest edition that a single-file header belongs to, or (None, None).
 
     >>> header_task("image_location,valence,arousal")[1]
-    11
+    10
     """
-    for edition in reversed(EDITIONS):
+    for edition in (LATEST_EDITION, *reversed(EDITIONS)):
         for task in TASKS.values():
             if header == location_header(task, edition):
                 return task, edition

@@ -1,0 +1,291 @@
+"""Check a submission of either dialect, by this tool or any other, against what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from abaw_submit.corpus.lines import Lines
+from abaw_submit.corpus.rows import official_rows
+from abaw_submit.corpus.templates import Template, read_template
+from abaw_submit.corpus.testlists import read_track_list
+from abaw_submit.errors import UserError
+from abaw_submit.submission.containers import DamagedZip, Member, open_members
+from abaw_submit.submission.findings import Place, Report
+from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_header
+from abaw_submit.submission.locate import is_row, locate, rows_in_file
+from abaw_submit.submission.suspicions import note_suspicions, summarize
+from abaw_submit.submission.values import Values, diagnose, read_values
+from abaw_submit.tasks import LATEST_EDITION
+
+SINGLE, PER_TRACK = "single file", "per-track files"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the submission has to hold.
+
+    Attributes:
+        tracks: row count by track in the official order; None where it is not known.
+        template: the template, if there is one.
+    """
+
+    tracks: dict[str, int | None]
+    template: Template | None = None
+
+
+def asked_for(
+    kind: str, template: Path | None = None, tracks: Path | None = None, rows_from: Path | None = None
+) -> Asked:
+    """What a template, or a list of tracks with row counts from elsewhere, asks for.
+
+    Raises:
+        UserError: a file is malformed, the template is for another task, or nothing is given.
+    """
+    if template is not None:
+        read = read_template(template)
+        refuse_other_task(read, kind)
+        if tracks is None:
+            return Asked(dict(read.tracks), read)
+    if tracks is None:
+        raise UserError("Nothing to check against: give --template FILE, or --tracks FILE (editions 1 to 3).")
+    source = rows_from or template
+    rows = official_rows(source) if source is not None else {}
+    return Asked({track: rows.get(track) for track in read_track_list(tracks)})
+
+
+def refuse_other_task(template: Template, kind: str) -> None:
+    """Refuse a template of another task. One whose header is another task's and whose dummy values are
+    of this task passes: such templates were handed out.
+
+    Raises:
+        UserError: the template is another task's.
+    """
+    other = grammar_of_header(template.header) if template.header else None
+    if other is None or other.name == kind:
+        return
+    if template.dummies != len(grammar_of(kind).columns) or template.dummies == len(other.columns):
+        raise UserError(f"{template.path} is a template of {other.name}; the task asked for is {kind}.")
+
+
+def check(target: Path | str, kind: str, asked: Asked | None = None, edition: int | None = None) -> Report:
+    """Check a file, a folder or a zip.
+
+    Args:
+        target: what is to be submitted.
+        kind: AU, EXPR, VA, MTL or CE.
+        asked: what it has to hold; None makes only the checks that need no list of rows.
+        edition: the edition whose headers are right; None takes the template's, else that of the files.
+
+    Raises:
+        UserError: there is no such target.
+    """
+    grammar = grammar_of(kind, edition or _template_edition(asked, kind) or LATEST_EDITION)
+    report = Report(str(target), grammar.name, grammar.edition)
+    members = open_members(target, report)
+    texts = [(member, lines) for member in members if (lines := _text(member, report)) is not None]
+    if not members and not report.problems:
+        report.add("empty", Place(Path(target).name, found="no submission file"))
+    if not texts:
+        return report
+    report.dialect = _dialect(texts[0][1], report, asked)
+    if report.dialect == PER_TRACK:
+        if edition is None:
+            grammar = _edition_of(texts[0][1], grammar)
+            report.edition = grammar.edition
+        _check_tracks(texts, grammar, asked, report)
+    else:
+        for member, lines in texts:
+            _check_single(member, lines, grammar, asked, report)
+        if len(texts) > 1:
+            report.add("several submissions", Place(found=f"{len(texts)} files"), len(texts))
+    return report
+
+
+def _template_edition(asked: Asked | None, kind: str) -> int | None:
+    template = asked.template if asked else None
+    of_kind = template is not None and template.task is not None and template.task.name == kind
+    return template.edition if template and of_kind else None
+
+
+def _edition_of(lines: Lines, grammar: Grammar) -> Grammar:
+    found = grammar_of_header(lines.text(0))
+    return found if found is not None and found.name == grammar.name else grammar
+
+
+def _dialect(lines: Lines, report: Report, asked: Asked | None) -> str:
+    """By the first line; where that says nothing, a template or a lone file means a single file."""
+    header = lines.text(0)
+    if "image" in header or is_row(lines, 0):
+        return SINGLE
+    if header in (grammar_of(report.kind, e).track_header for e in (1, 2, LATEST_EDITION)):
+        return PER_TRACK
+    alone = report.container == "file" or (asked is not None and asked.template is not None)
+    return SINGLE if alone else PER_TRACK
+
+
+def _text(member: Member, report: Report) -> Lines | None:
+    """The lines of a file, after the checks of bytes; None if it cannot be read on."""
+    try:
+        lines = member.read()
+    except DamagedZip as error:
+        report.add("zip", Place(member.name, found=str(error)))
+        return None
+    except UserError as error:
+        report.add("encoding", Place(member.name, found=str(error).split(": ", 1)[-1]))
+        return None
+    report.files.append(member.name)
+    text = lines.buffer[: lines.size]
+    if lines.bom:
+        report.add("encoding", Place(member.name, 1, found="a byte order mark"))
+    if text.max(initial=0) > 127:
+        try:
+            text.tobytes().decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = int(np.searchsorted(lines.starts, error.start, side="right"))
+            report.add("encoding", Place(member.name, line, found=f"not UTF-8: {error.reason}"))
+    if lines.carriage_returns:
+        report.add("line ending", Place(member.name, found="CR LF"), lines.carriage_returns)
+    inner = int(np.count_nonzero(text == 13)) - lines.carriage_returns
+    if inner > 0:
+        report.add("line ending", Place(member.name, found="CR"), inner)
+    blank = len(lines) - len(lines.without_blank_tail())
+    if blank:
+        report.add("blank line", Place(member.name, len(lines) - blank + 1), blank)
+    lines = lines.without_blank_tail()
+    if len(lines) < 2:
+        report.add("empty", Place(member.name, found=f"{len(lines)} lines"))
+        return None
+    return lines
+
+
+def _check_single(
+    member: Member, lines: Lines, grammar: Grammar, asked: Asked | None, report: Report
+) -> None:
+    first = 0 if is_row(lines, 0) else 1
+    values_fit = _check_header(member.name, lines, grammar, grammar.header, asked, report, first)
+    tracks = _known_rows(lines, asked, first, member.name, report)
+    found = locate(lines, tracks, report, member.name, first)
+    report.rows += len(lines) - first
+    values = None
+    if values_fit:
+        ends = lines.ends[found.lines]
+        values = read_values(lines, found.values, ends, grammar)
+        for index in np.flatnonzero(~values.good):
+            line = int(found.lines[index])
+            _note(report, lines, int(found.values[index]), line, grammar, Place(member.name, line + 1))
+    report.tracks += summarize(found.rows, values, tracks, grammar)
+    if values is not None:
+        note_suspicions(values, found.rows, tracks, grammar, report, member.name)
+
+
+def _known_rows(
+    lines: Lines, asked: Asked | None, first: int, file: str, report: Report
+) -> Mapping[str, int]:
+    if asked is not None and None not in asked.tracks.values():
+        return {track: rows for track, rows in asked.tracks.items() if rows is not None}
+    seen = rows_in_file(lines, first)
+    report.add("rows not checked", Place(file))
+    if asked is None:
+        return seen
+    for track in asked.tracks:
+        if track not in seen:
+            report.add("missing track", Place(file, None, track))
+    return {track: rows or seen[track] for track, rows in asked.tracks.items() if rows or track in seen}
+
+
+def _check_header(
+    file: str,
+    lines: Lines,
+    grammar: Grammar,
+    expected: str,
+    asked: Asked | None,
+    report: Report,
+    first: int = 1,
+) -> bool:
+    """Compare the header; whether the values are to be checked (not if they are another task's)."""
+    header = lines.text(0)
+    if header == expected:
+        return True
+    if first == 0:
+        report.add("header", Place(file, 1, found="no header, the first line is a row"))
+        return True
+    template = asked.template if asked else None
+    other = grammar_of_header(header)
+    of_other = f"the header of {other.name}" if other else ""
+    if template is not None and header == template.header:
+        report.add("odd header", Place(file, 1, found=f"{of_other or 'unknown'} over {grammar.name} values"))
+        return True
+    if other is None or other.name == grammar.name:
+        report.add("header", Place(file, 1, found=f'"{header[:100]}", expected "{expected}"'))
+        return True
+    rows = [lines[index] for index in range(1, min(len(lines), 6))]
+    tails = [row.partition(b",")[2] if b"/" in row else row for row in rows]
+    if any(not diagnose(tail, grammar)[0] for tail in tails):
+        report.add("header", Place(file, 1, found=f"{of_other} over {grammar.name} values"))
+        return True
+    report.add("wrong task", Place(file, 1, found=f"{of_other}, expected {grammar.name}"))
+    return False
+
+
+def _check_tracks(
+    texts: list[tuple[Member, Lines]], grammar: Grammar, asked: Asked | None, report: Report
+) -> None:
+    expected = asked.tracks if asked is not None else {member.stem: None for member, _ in texts}
+    names = {member.stem for member, _ in texts} | {Path(file).stem for file in report.files}
+    for track in expected:
+        if track not in names:
+            report.add("missing track", Place(f"{track}.txt", None, track))
+    parts: list[Values] = []
+    rows: dict[str, int] = {}
+    for member, lines in texts:
+        track = member.stem
+        if track not in expected:
+            report.add("unknown track", Place(member.name, None, track))
+            continue
+        values = _check_track(member, lines, grammar, asked, expected[track], report)
+        if values is not None:
+            parts.append(values)
+            rows[track] = len(values.good)
+    if None in expected.values():
+        unknown = [t for t, count in expected.items() if count is None]
+        report.add("rows not checked", Place(track=unknown[0]), len(unknown))
+    if parts:
+        whole = Values(
+            np.concatenate([p.floats for p in parts]),
+            np.concatenate([p.integers for p in parts]),
+            np.concatenate([p.good for p in parts]),
+        )
+        at = np.arange(len(whole.good))
+        report.tracks += summarize(at, whole, rows, grammar, expected)
+        note_suspicions(whole, at, rows, grammar, report, "")
+
+
+def _check_track(
+    member: Member, lines: Lines, grammar: Grammar, asked: Asked | None, rows: int | None, report: Report
+) -> Values | None:
+    assert grammar.track_header is not None
+    values_fit = _check_header(member.name, lines, grammar, grammar.track_header, asked, report)
+    report.rows += len(lines) - 1
+    if rows is not None and len(lines) - 1 != rows:
+        found = f"{len(lines) - 1} rows, expected {rows}"
+        report.add("row count", Place(member.name, None, member.stem, found=found))
+    if not values_fit:
+        return None
+    values = read_values(lines, lines.starts[1:], lines.ends[1:], grammar)
+    for index in np.flatnonzero(~values.good):
+        place = Place(member.name, int(index) + 2, member.stem, int(index) + 1)
+        _note(report, lines, int(lines.starts[index + 1]), int(index) + 1, grammar, place)
+    return values
+
+
+def _note(report: Report, lines: Lines, start: int, line: int, grammar: Grammar, place: Place) -> None:
+    tail = lines.buffer[start : max(start, int(lines.ends[line]))].tobytes()
+    if place.track is not None and not tail.strip():
+        report.add("blank line", place)
+        return
+    for kind, found in diagnose(tail, grammar)[0]:
+        report.add(kind, Place(place.file, place.line, place.track, place.row, found))
