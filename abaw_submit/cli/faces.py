@@ -1,0 +1,97 @@
+"""`crop`: from videos to aligned face crops with a ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from abaw_submit.cli.common import IN_FILE, IN_PATH, OUT_PATH, Command, collect, jobs_option, settings_options
+from abaw_submit.cli.progress import progress
+from abaw_submit.errors import ProblemsFound
+from abaw_submit.faces.settings import CropSettings
+
+DETECTORS = ("auto", "yunet", "haar", "openface", "official")
+SHOWN_FAILURES = 20
+
+
+@click.command(cls=Command)
+@click.argument("videos", nargs=-1, required=True, type=IN_PATH)
+@click.option("--out", required=True, type=OUT_PATH, help="Folder of the crops: one folder per track.")
+@click.option(
+    "--detector",
+    type=click.Choice(DETECTORS),
+    default="auto",
+    help="auto: yunet where its model is found, else haar.",
+)
+@click.option("--model", type=IN_PATH, help="YuNet's model file; else ABAW_YUNET, else the cache.")
+@click.option(
+    "--rows-from",
+    multiple=True,
+    type=IN_PATH,
+    help="Annotations, template or list of test tracks: which tracks, and their official rows. Repeatable.",
+)
+@click.option("--overrides", type=IN_FILE, help="A person's decisions: TRACK ROWS none | at X Y, one a line.")
+@jobs_option
+@click.option("--shard", help="Only part i of n of the videos, as 3/8; a last run without it collects.")
+@click.option("--backend", type=click.Choice(["loky", "dask"]), default="loky", help="Who does the work.")
+@click.option("--scheduler", help="Address of the Dask scheduler, such as tcp://host:8786.")
+@click.option("--sheet", is_flag=True, help="Write a contact sheet per track to OUT/sheets.")
+@settings_options(CropSettings)
+def crop(
+    videos: tuple[Path, ...],
+    out: Path,
+    detector: str,
+    model: Path | None,
+    rows_from: tuple[Path, ...],
+    overrides: Path | None,
+    jobs: int,
+    shard: str | None,
+    backend: str,
+    scheduler: str | None,
+    sheet: bool,
+    **values: Any,
+) -> None:
+    """Cut each person's face out of VIDEOS (files or folders), one jpg and one ledger line per row.
+
+    Only rows that show the person get a jpg; every official row gets a ledger line. Rows without a
+    face take the nearest one that has, downstream. Killed runs go on where they stopped.
+
+    \b
+    Example: abaw-submit crop videos/ --out crops/ --rows-from annotations/ --rows-from VA_sample.txt
+    """
+    from abaw_submit.corpus.tracks import list_videos
+    from abaw_submit.faces.choice import find_detector
+    from abaw_submit.faces.overrides import read_overrides
+    from abaw_submit.faces.run import Workers, crop_corpus
+
+    settings: CropSettings = collect(CropSettings, values)
+    spec, remark = find_detector(detector, model)
+    if remark:
+        click.echo(remark, err=True)
+    report = crop_corpus(
+        list_videos(videos),
+        out,
+        spec,
+        settings,
+        rows_from=rows_from,
+        overrides=read_overrides(overrides) if overrides else (),
+        workers=Workers(jobs, backend, scheduler),
+        shard=shard,
+        progress=lambda results, total: progress(results, total, "crop"),
+    )
+    if not report.fresh:
+        click.echo(f"{out}: nothing to do, all crops are there.")
+    else:
+        rows = sum(r["rows"] for r in report.tracks.values())
+        found = sum(r["found"] for r in report.tracks.values())
+        click.echo(f"{out}: {len(report.tracks)} tracks, {rows} rows, {found} of them with a face.")
+    if sheet:
+        from abaw_submit.faces.sheet import write_sheets
+
+        click.echo(f"{write_sheets(out)} contact sheets in {out / 'sheets'}.")
+    if report.failures:
+        for item, why in report.failures[:SHOWN_FAILURES]:
+            click.echo(f"  {item}: {why}", err=True)
+        raise ProblemsFound(f"{len(report.failures)} items could not be cropped; the rest is done.")

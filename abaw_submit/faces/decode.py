@@ -1,0 +1,169 @@
+"""Decode a video once, in order, as upright frames with the container's timestamps.
+
+Frames keep the decoder's planes (Y, U, V), so that a caller converts to colour only the part it
+needs. What decodes is used; what does not is counted. Memory does not grow with the length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.errors import UserError
+
+Bytes = npt.NDArray[np.uint8]
+_FORMATS = ("yuv420p",)  # everything else is converted to it first
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One upright frame.
+
+    Attributes:
+        row: 1-based number of the frame among those that decode.
+        time_s: presentation time in seconds on the container's clock, which its sound shares.
+        y: luma (height, width) uint8.
+        u, v: chroma, each (ceil(height / 2), ceil(width / 2)) uint8.
+    """
+
+    row: int
+    time_s: float
+    y: Bytes
+    u: Bytes
+    v: Bytes
+
+    @property
+    def height(self) -> int:
+        """Height in px."""
+        return int(self.y.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Width in px."""
+        return int(self.y.shape[1])
+
+    def reduced(self, long_side_px: int) -> tuple[Bytes, float]:
+        """A smaller BGR copy and its scale (copy px per frame px); never larger than the frame."""
+        scale = min(1.0, long_side_px / max(self.width, self.height))
+        width, height = (max(2, round(side * scale / 2) * 2) for side in (self.width, self.height))
+        image = np.empty((height * 3 // 2, width), np.uint8)
+        cv2.resize(self.y, (width, height), dst=image[:height], interpolation=cv2.INTER_AREA)
+        half = (width // 2, height // 2)
+        chroma = np.concatenate(
+            [cv2.resize(c, half, interpolation=cv2.INTER_AREA).ravel() for c in (self.u, self.v)]
+        )
+        image[height:] = chroma.reshape(-1, width)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420), np.uint8), width / self.width
+
+    def thumbnail(self) -> Bytes:
+        """A tiny (18, 32) grey picture, to tell a scene cut from a movement."""
+        step_y, step_x = max(1, self.height // 72), max(1, self.width // 128)
+        sparse = np.ascontiguousarray(self.y[::step_y, ::step_x])
+        return np.asarray(cv2.resize(sparse, (32, 18), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+class VideoReader:
+    """Iterate over the frames of a video that decode; afterwards `frames` and `bad_packets` are known.
+
+    Args:
+        path: the media file.
+
+    Raises:
+        UserError: it cannot be opened, or has no picture.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.frames = 0
+        self.bad_packets = 0
+        try:
+            self._container = av.open(str(path))
+        except (av.error.FFmpegError, OSError) as error:
+            raise UserError(f"{path} cannot be opened as a video: {_reason(error)}.") from None
+        if not self._container.streams.video:
+            self._container.close()
+            raise UserError(f"{path} has no picture, only sound.")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "NONE"  # one thread a video: the cores are used over videos
+        self._stream.codec_context.thread_count = 1
+        self._last_s = float("-inf")
+
+    @property
+    def rate_hz(self) -> float:
+        """The frame rate the container claims; 30 if it claims none. Only for frames with no time."""
+        rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(30)
+        return float(rate)
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for picture in self._pictures():
+            self.frames += 1
+            yield Frame(self.frames, self._time_of(picture), *_planes(picture))
+
+    def _pictures(self) -> Iterator[av.VideoFrame]:
+        """Decoded pictures in order; a packet that does not decode is counted and left out."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.error.FFmpegError, OSError):
+                self.bad_packets += 1
+                packet = None
+            if packet is None or packet.size == 0:
+                break
+            try:
+                yield from packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self.bad_packets += 1
+        try:
+            yield from self._stream.codec_context.decode(None)  # what the decoder still holds
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            self.bad_packets += 1
+
+    def _time_of(self, picture: av.VideoFrame) -> float:
+        time_s = picture.time
+        if time_s is None:
+            time_s = self._last_s + 1 / self.rate_hz if self.frames > 1 else 0.0
+        self._last_s = max(float(time_s), self._last_s)  # a clock that jumps back stands still
+        return self._last_s
+
+
+def _planes(picture: av.VideoFrame) -> tuple[Bytes, Bytes, Bytes]:
+    """The upright Y, U, V planes; views of the decoder's memory where no turn is needed."""
+    if picture.format.name not in _FORMATS or any(p.line_size < 0 for p in picture.planes):
+        picture = picture.reformat(format="yuv420p")
+    turns = round(picture.rotation / 90) % 4
+    planes = []
+    for plane, shape in zip(picture.planes, _plane_shapes(picture), strict=True):
+        image = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[
+            : shape[0], : shape[1]
+        ]
+        planes.append(np.ascontiguousarray(np.rot90(image, turns)) if turns else image)
+    return planes[0], planes[1], planes[2]
+
+
+def _plane_shapes(picture: av.VideoFrame) -> tuple[tuple[int, int], ...]:
+    half = ((picture.height + 1) // 2, (picture.width + 1) // 2)
+    return (picture.height, picture.width), half, half
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return str(text).rstrip(".")

@@ -1,0 +1,88 @@
+"""What is to be cropped: which tracks of which videos, and how many official rows each has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from abaw_submit.corpus.rows import official_rows
+from abaw_submit.corpus.testlists import read_track_list
+from abaw_submit.corpus.tracks import split_track
+from abaw_submit.errors import UserError
+
+
+@dataclass(frozen=True)
+class VideoJob:
+    """One video and its tracks.
+
+    Attributes:
+        video: the media file.
+        tracks: official row count by track; None means one row for each decoded frame.
+    """
+
+    video: Path
+    tracks: dict[str, int | None]
+
+
+def wanted_tracks(sources: Sequence[Path]) -> dict[str, int | None]:
+    """Tracks and row counts of all sources, in name order; where sources differ, the most rows count.
+
+    Args:
+        sources: annotation roots or folders, templates, or lists of test tracks (no row counts).
+
+    Raises:
+        UserError: a source is malformed.
+    """
+    tracks: dict[str, int | None] = {}
+    for source in sources:
+        rows: dict[str, int | None] = {}
+        if source.is_file() and _is_track_list(source):
+            rows.update(dict.fromkeys(read_track_list(source)))
+        else:
+            rows.update(official_rows(source))
+        for track, count in rows.items():
+            known = tracks.get(track)
+            tracks[track] = count if known is None else max(known, count or 0)
+    return {track: tracks[track] for track in sorted(tracks)}
+
+
+def _is_track_list(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig", errors="replace") as handle:
+        line = next((line for line in handle if line.strip()), "")
+    return "," not in line and "/" not in line
+
+
+def plan_jobs(
+    videos: Sequence[Path], tracks: dict[str, int | None] | None
+) -> tuple[list[VideoJob], list[str]]:
+    """One job per video that has a wanted track, in name order, and the tracks that have no video.
+
+    Args:
+        videos: the media files, sorted by name.
+        tracks: wanted tracks with row counts, or None: one track per video, named like it.
+    """
+    if tracks is None:
+        return [VideoJob(video, {video.stem: None}) for video in videos], []
+    by_name = {video.stem: video for video in videos}
+    jobs: dict[str, dict[str, int | None]] = {}
+    missing = []
+    for track, rows in tracks.items():
+        name = next((n for n in (track, split_track(track)[0]) if n in by_name), None)
+        if name is None:
+            missing.append(track)
+        else:
+            jobs.setdefault(name, {})[track] = rows
+    return [VideoJob(by_name[name], jobs[name]) for name in sorted(jobs)], missing
+
+
+def take_shard(jobs: Sequence[VideoJob], shard: str) -> list[VideoJob]:
+    """Every n-th job of an array: "3/8" is the third of eight shards.
+
+    Raises:
+        UserError: not of the form i/n with 1 <= i <= n.
+    """
+    first, _, second = shard.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+        raise UserError(f'--shard "{shard}": expected i/n with i from 1 to n, such as 3/8.')
+    return list(jobs[int(first) - 1 :: int(second)])

@@ -1,0 +1,85 @@
+"""From chosen tracklets to a track's official rows: the ledger, and which crop belongs to which row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.corpus.ledger import DETECTED, NEAREST, NONE, TRACKED, Ledger, nearest_found
+from abaw_submit.faces.detect import BOX, SCORE
+from abaw_submit.faces.follow import Tracklet
+
+
+@dataclass(frozen=True)
+class TrackRows:
+    """A track's rows.
+
+    Attributes:
+        ledger: one line per official row.
+        spool: for each found row its crop's (offset, length) in the spool.
+    """
+
+    ledger: Ledger
+    spool: Mapping[int, tuple[int, int]]
+
+
+def fill_rows(
+    claims: Sequence[Tracklet],
+    times_s: Sequence[float],
+    rate_hz: float,
+    rows: int | None = None,
+    hidden: npt.NDArray[np.bool_] | None = None,
+) -> TrackRows:
+    """One line per official row; a row that two tracklets claim goes to the first.
+
+    Args:
+        claims: the track's tracklets, the strongest claim first.
+        times_s: time of each decoded frame.
+        rate_hz: to give times to rows past the last decoded frame.
+        rows: official row count; None: as many as decoded frames.
+        hidden: (decoded frames,) True where the person must not be seen (an override).
+    """
+    decoded = len(times_s)
+    rows = decoded if rows is None else rows
+    found = np.zeros(rows, bool)
+    looked = np.zeros(rows, bool)
+    values = np.zeros((rows, 5))
+    spool: dict[int, tuple[int, int]] = {}
+    for tracklet in claims:
+        for offset in range(len(tracklet)):
+            index = tracklet.first + offset - 1
+            if index >= rows or found[index] or (hidden is not None and hidden[index]):
+                continue
+            found[index], looked[index] = True, tracklet.looked[offset]
+            values[index, :4] = tracklet.smooth[offset][BOX]
+            values[index, 4] = tracklet.smooth[offset][SCORE]
+            spool[index + 1] = tracklet.spool[offset]
+    nearest = nearest_found(found)
+    if found.any():
+        values = values[nearest]
+        values[~found, 4] = 0.0
+    missing = NEAREST if found.any() else NONE
+    source = np.where(found, np.where(looked, DETECTED, TRACKED), missing)
+    x, y, w, h, score = values.T
+    ledger = Ledger(
+        row=np.arange(1, rows + 1),
+        time_s=_times(times_s, rate_hz, rows),
+        found=found,
+        score=score,
+        x=x,
+        y=y,
+        w=w,
+        h=h,
+        source=source,
+    )
+    return TrackRows(ledger, spool)
+
+
+def _times(times_s: Sequence[float], rate_hz: float, rows: int) -> npt.NDArray[np.float64]:
+    """Times of all rows; past the last decoded frame the clock goes on at the claimed rate."""
+    known = np.asarray(times_s[:rows], np.float64)
+    more = known[-1] + np.arange(1, rows - len(known) + 1) / rate_hz
+    return np.concatenate([known, more])

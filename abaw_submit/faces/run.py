@@ -1,0 +1,200 @@
+"""Crop a corpus: plan, share out over processes or machines, collect, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from abaw_submit.corpus.ledger import LEDGER_NAME
+from abaw_submit.errors import UserError
+from abaw_submit.faces.crop import TRACK_RECORD, CropResult, CropTask, crop_video, remove_leftovers
+from abaw_submit.faces.detect import DetectorSpec
+from abaw_submit.faces.overrides import Override
+from abaw_submit.faces.plan import VideoJob, plan_jobs, take_shard, wanted_tracks
+from abaw_submit.faces.settings import CropSettings
+from abaw_submit.store import Stage, write_text
+
+SUMMARY_NAME = "summary.csv"
+SUMMARY_COLUMNS = ("decoded", "official", "rows", "found", "filled", "longest_gap", "bad_packets")
+
+Progress = Callable[[Iterable[CropResult], int], Iterator[CropResult]]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work; never changes the result.
+
+    Attributes:
+        jobs: processes on this machine; 0: one per core.
+        backend: "loky" (this machine) or "dask".
+        scheduler: address of the Dask scheduler.
+    """
+
+    jobs: int = 0
+    backend: str = "loky"
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True)
+class CropReport:
+    """What `crop_corpus` did.
+
+    Attributes:
+        tracks: the record of each track, in name order.
+        failures: item and reason, of what could not be done.
+        fresh: False if everything was there already.
+    """
+
+    tracks: dict[str, dict[str, Any]]
+    failures: list[tuple[str, str]]
+    fresh: bool = True
+
+
+def crop_corpus(
+    videos: Sequence[Path],
+    out: Path,
+    detector: DetectorSpec,
+    settings: CropSettings,
+    *,
+    rows_from: Sequence[Path] = (),
+    overrides: Sequence[Override] = (),
+    workers: Workers | None = None,
+    shard: str | None = None,
+    progress: Progress | None = None,
+) -> CropReport:
+    """Crop all wanted tracks of all videos into `out`.
+
+    Args:
+        videos: media files, sorted by name.
+        out: gets one folder per track, `summary.csv` and `record.json`.
+        detector: which detector.
+        settings: how.
+        rows_from: annotation folders, templates, track lists; none: one track a video.
+        overrides: a person's decisions.
+        workers: who does the work.
+        shard: "i/n": only every n-th video, and no record; a last run without it collects all.
+        progress: shows how far it is.
+
+    Raises:
+        UserError: wrong settings, or no video has a wanted track.
+    """
+    check_settings(settings)
+    tracks = wanted_tracks(rows_from) if rows_from else None
+    jobs, missing = plan_jobs(videos, tracks)
+    if not jobs:
+        raise UserError(f"None of the {len(missing)} wanted tracks has a video. First one: {missing[0]}.")
+    tasks = [_task(job, out, detector, settings, overrides) for job in jobs]
+    failures = [(track, "no video of that name was given") for track in missing]
+    if shard is not None:
+        mine = {job.video for job in take_shard(jobs, shard)}
+        results = _work([t for t in tasks if t.job.video in mine], workers or Workers(), progress)
+        return _report(results, failures)
+    stage = Stage(
+        "crop",
+        out,
+        settings={
+            **asdict(settings),
+            "detector": detector.name,
+            "model": detector.identity,
+            "tracks": {t: n for job in jobs for t, n in job.tracks.items()},
+            "missing": missing,
+            "overrides": [asdict(o) for o in overrides],
+        },
+        inputs=[job.video for job in jobs],
+    )
+    if stage.done():
+        return CropReport({}, [], fresh=False)
+    with stage:
+        out.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(out)
+        report = _report(_work(tasks, workers or Workers(), progress), failures)
+        for item, why in report.failures:
+            stage.fail(item, why)
+        for track, record in report.tracks.items():
+            stage.output(out / track / LEDGER_NAME)
+            stage.output(out / track / TRACK_RECORD)
+            for what in ("rows", "found", "filled"):
+                stage.count(what, record[what])
+        stage.count("tracks", len(report.tracks))
+        write_text(out / SUMMARY_NAME, summary(report.tracks))
+        stage.output(out / SUMMARY_NAME)
+    return report
+
+
+def check_settings(settings: CropSettings) -> None:
+    """Refuse settings that cannot work.
+
+    Raises:
+        UserError: naming the setting, its value and what it may be.
+    """
+    limits = {
+        "size_px": (2, 4096),
+        "margin": (0, 4),
+        "quality": (1, 100),
+        "long_side_px": (32, 8192),
+        "every": (1, 1000),
+        "min_score": (0, 1),
+        "min_face": (0, 1),
+        "people": (1, 1000),
+        "min_rows": (1, 100000),
+        "bridge_rows": (0, 1000),
+        "smooth_rows": (0, 100),
+    }
+    for name, (low, high) in limits.items():
+        value = getattr(settings, name)
+        if not low <= value <= high:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} {value}: expected a number from {low} to {high}.")
+    if settings.size_px % 2:
+        raise UserError(f"--size-px {settings.size_px}: expected an even number.")
+
+
+def _task(
+    job: VideoJob,
+    out: Path,
+    detector: DetectorSpec,
+    settings: CropSettings,
+    overrides: Sequence[Override],
+) -> CropTask:
+    own = tuple(o for o in overrides if o.track in job.tracks)
+    return CropTask(job, out, detector, settings, own)
+
+
+def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress | None) -> list[CropResult]:
+    """Results in the order of the tasks' names; the largest videos are started first."""
+    order = sorted(tasks, key=lambda t: (-t.job.video.stat().st_size, t.job.video.name))
+    jobs = min(workers.jobs or joblib.cpu_count(), len(order)) or 1
+    if workers.backend == "dask":
+        from abaw_submit.faces.cluster import on_cluster
+
+        results = on_cluster(crop_video, order, workers.scheduler)
+    else:
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        results = parallel(joblib.delayed(crop_video)(task) for task in order)
+    if progress is not None:
+        results = progress(results, len(order))
+    return sorted(results, key=lambda r: r.video.name)
+
+
+def _report(results: Sequence[CropResult], failures: list[tuple[str, str]]) -> CropReport:
+    tracks = {t: r for result in results for t, r in result.tracks.items()}
+    broken = [(result.video.name, result.problem) for result in results if result.problem]
+    return CropReport({t: tracks[t] for t in sorted(tracks)}, failures + broken)
+
+
+def summary(tracks: dict[str, dict[str, Any]]) -> str:
+    """The corpus in one table: a line per track, then the total (and the longest gap of all)."""
+    lines = [",".join(("track", *SUMMARY_COLUMNS))]
+    for track, record in tracks.items():
+        cells = ["" if record[c] is None else str(record[c]) for c in SUMMARY_COLUMNS]
+        lines.append(",".join([track, *cells]))
+    total = []
+    for column in SUMMARY_COLUMNS:
+        values = [r[column] for r in tracks.values() if r[column] is not None]
+        total.append(str(max(values, default=0) if column == "longest_gap" else sum(values)))
+    lines.append(",".join(["total", *total]))
+    return "\n".join(lines) + "\n"
