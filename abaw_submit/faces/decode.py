@@ -138,10 +138,11 @@ class VideoReader:
             self.bad_packets += 1
 
     def _time_of(self, picture: av.VideoFrame) -> float:
-        time_s = picture.time
-        if time_s is None:
+        if picture.pts is not None and self._stream.time_base:
+            time_s = float(picture.pts * self._stream.time_base)  # `picture.time` is NaN after a flush
+        else:
             time_s = self._last_s + 1 / self.rate_hz if self.frames > 1 else 0.0
-        self._last_s = max(float(time_s), self._last_s)  # a clock that jumps back stands still
+        self._last_s = max(time_s, self._last_s)  # a clock that jumps back stands still
         return self._last_s
 
 
