@@ -34,14 +34,14 @@ PLACES = np.array(
 #    AU1   2    4    6    7    10   12   15   23   24   25   26
 SHOWS = np.array(
     [
-        [.04, .04, .05, .02, .06, .03, .05, .05, .05, .08, .06, .03],  # Neutral
-        [.05, .08, .92, .10, .75, .25, .00, .15, .75, .50, .20, .08],  # Anger
-        [.04, .02, .60, .30, .45, .95, .02, .35, .10, .10, .40, .08],  # Disgust
-        [.92, .60, .60, .05, .25, .12, .03, .10, .10, .03, .85, .55],  # Fear
-        [.06, .12, .02, .90, .40, .25, .96, .02, .02, .02, .75, .25],  # Happiness
-        [.85, .10, .55, .10, .15, .10, .02, .90, .20, .40, .10, .02],  # Sadness
-        [.85, .92, .05, .02, .02, .05, .12, .02, .02, .02, .92, .85],  # Surprise
-        [.20, .30, .25, .20, .30, .25, .30, .25, .45, .45, .40, .20],  # Other
+        [.04, .04, .05, .02, .06, .03, .05, .04, .04, .06, .06, .03],  # Neutral
+        [.05, .08, .92, .10, .75, .20, .00, .10, .75, .45, .15, .06],  # Anger
+        [.04, .02, .60, .30, .45, .95, .02, .25, .08, .08, .40, .06],  # Disgust
+        [.92, .60, .60, .05, .25, .12, .03, .08, .06, .02, .85, .55],  # Fear
+        [.06, .12, .02, .90, .40, .25, .96, .00, .02, .02, .75, .20],  # Happiness
+        [.85, .10, .50, .10, .15, .10, .02, .90, .10, .30, .08, .02],  # Sadness
+        [.85, .92, .05, .02, .02, .05, .12, .02, .00, .00, .92, .85],  # Surprise
+        [.15, .25, .20, .15, .25, .20, .25, .10, .30, .40, .35, .12],  # Other
     ]
 )  # fmt: skip
 _DECK = (0, 0, 1, 2, 3, 4, 4, 5, 6, 7, 7)  # how often each expression comes up
@@ -110,8 +110,8 @@ def behave(rng: np.random.Generator, person: Person, seconds: float, expressions
     kinds = np.array(expressions)
     places = PLACES[kinds] + rng.normal(0, 0.16, (len(kinds), 2))
     face = follow(follow(places[episode], 0.25), 0.25) + 0.10 * np.c_[drift(rng, n, 1.0), drift(rng, n, 1.0)]
-    hidden = np.c_[0.34 * drift(rng, n, 2.2), 0.44 * drift(rng, n, 2.2)]
-    affect = np.clip(0.82 * face + hidden, -0.98, 0.98)
+    hidden = np.c_[0.28 * drift(rng, n, 2.2), 0.35 * drift(rng, n, 2.2)]
+    affect = np.clip(0.85 * face + hidden, -0.98, 0.98)
 
     shown = rng.random((len(kinds), 12)) < SHOWS[kinds]
     strength = np.where(shown, rng.uniform(0.55, 1.0, shown.shape), rng.uniform(0.0, 0.12, shown.shape))
@@ -132,8 +132,8 @@ def behave(rng: np.random.Generator, person: Person, seconds: float, expressions
         action=np.clip(action, 0, 1),
         lids=lids,
         speech=follow(speech, 0.03),
-        voice_valence=0.3 * face[:, 0] + 1.25 * hidden[:, 0],
-        voice_arousal=0.3 * face[:, 1] + 1.25 * hidden[:, 1],
+        voice_valence=0.5 * face[:, 0] + 1.4 * hidden[:, 0],
+        voice_arousal=0.5 * face[:, 1] + 1.4 * hidden[:, 1],
     )
 
 

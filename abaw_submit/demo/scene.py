@@ -72,7 +72,7 @@ def film_actor(
     poses = [Pose(*map(float, row)) for row in at_times(curves, times_s)]
     frames = len(times_s)
     slow = np.stack([drift(rng, n, 0.12) for _ in range(12)], axis=1)
-    twitch = 0.13 * at_times(slow, times_s) + 0.10 * rng.normal(size=(frames, 12))
+    twitch = 0.17 * at_times(slow, times_s) + 0.15 * rng.normal(size=(frames, 12))
     return Actor(person, behaviour, poses, visible, twitch, _hands(rng, times_s, occluded))
 
 
@@ -147,12 +147,12 @@ def _draw_hand(image: Image, actor: Actor, k: int, light: FloatArray) -> None:
 def backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     """A blurred room: a wall, some furniture, no faces."""
     width, height = size
-    wall = rng.uniform(70, 190, 3)
+    wall = rng.uniform(80, 185) + rng.normal(0, 10, 3)
     image = np.empty((height, width, 3), np.float32)
     image[:] = wall * np.linspace(1.05, 0.8, height)[:, None, None]
     for _ in range(rng.integers(3, 8)):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         w, h = rng.uniform(0.1, 0.4) * width, rng.uniform(0.1, 0.5) * height
-        colour = np.clip(wall + rng.normal(0, 45, 3), 20, 235).tolist()
+        colour = np.clip(wall + rng.normal(0, 35) + rng.normal(0, 14, 3), 20, 235).tolist()
         cv2.rectangle(image, (int(x), int(y)), (int(x + w), int(y + h)), colour, -1)
     return np.clip(cv2.GaussianBlur(image, (0, 0), 4.0), 0, 255).astype(np.uint8)
