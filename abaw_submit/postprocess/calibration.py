@@ -1,0 +1,143 @@
+"""Calibration: from scores that order well to scores whose level and spread are right too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Float = npt.NDArray[np.float64]
+_EPS = 1e-6
+
+
+def affine_from_moments(moments: Float, degree: float = 1.0) -> tuple[float, float]:
+    """Scale and offset that give predictions the truth's mean and spread: the best affine map for CCC.
+
+    For a fixed correlation, CCC is largest where means and standard deviations agree.
+
+    Args:
+        moments: (6,) n, sum x, sum y, sum xx, sum yy, sum xy; x the truth, y the prediction.
+        degree: the scale is this times the ratio of the spreads; below 1 is more careful.
+
+    Returns:
+        scale and offset: calibrated = scale * prediction + offset. A constant is only moved.
+    """
+    n, sx, sy, sxx, syy, _ = moments
+    n = max(n, 1.0)
+    mx, my = sx / n, sy / n
+    vx, vy = max(sxx / n - mx * mx, 0.0), max(syy / n - my * my, 0.0)
+    scale = degree * float(np.sqrt(vx / vy)) if vy > 1e-12 else 0.0
+    return scale, float(mx - scale * my)
+
+
+def monotone_knots(truth: Float, prediction: Float, knots: int = 21) -> tuple[Float, Float]:
+    """A rising piecewise-linear map for CCC: isotonic regression, then the truth's mean and spread.
+
+    Returns:
+        positions and values, each of at most (knots,): `np.interp(prediction, positions, values)`.
+    """
+    edges = np.unique(np.quantile(prediction, np.linspace(0, 1, knots + 1)))
+    if len(edges) < 3:
+        return edges[:1], np.array([float(truth.mean())])
+    bins = np.clip(np.searchsorted(edges, prediction, side="right") - 1, 0, len(edges) - 2)
+    n = np.bincount(bins, minlength=len(edges) - 1)
+    used = n > 0
+    place = np.bincount(bins, prediction, minlength=len(n))[used] / n[used]
+    level = pool_adjacent(np.bincount(bins, truth, minlength=len(n))[used] / n[used], n[used])
+    mapped = np.interp(prediction, place, level)
+    spread = mapped.std()
+    scale = truth.std() / spread if spread > 1e-6 else 0.0
+    return place, truth.mean() + (level - mapped.mean()) * scale
+
+
+def pool_adjacent(values: npt.ArrayLike, weights: npt.ArrayLike) -> Float:
+    """Isotonic (non-decreasing) least squares by pooling adjacent violators.
+
+    >>> pool_adjacent([1.0, 3.0, 2.0, 4.0], [1, 1, 1, 1]).tolist()
+    [1.0, 2.5, 2.5, 4.0]
+    """
+    blocks: list[list[float]] = []  # value, weight, length
+    for v, w in zip(np.asarray(values, float), np.asarray(weights, float), strict=True):
+        blocks.append([v, w, 1])
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            v2, w2, n2 = blocks.pop()
+            v1, w1, n1 = blocks.pop()
+            blocks.append([(v1 * w1 + v2 * w2) / (w1 + w2), w1 + w2, n1 + n2])
+    return np.repeat([b[0] for b in blocks], [int(b[2]) for b in blocks])
+
+
+def logit(p: npt.ArrayLike) -> Float:
+    """Log odds of probabilities, cut at one in a million."""
+    p = np.clip(np.asarray(p, np.float64), _EPS, 1 - _EPS)
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def sigmoid(z: npt.ArrayLike) -> Float:
+    """Probabilities of log odds."""
+    return np.asarray(1 / (1 + np.exp(-np.asarray(z, np.float64))))
+
+
+def softmax(z: Float) -> Float:
+    """Probabilities of (rows, classes) log scores."""
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True))
+
+
+def platt(centres: Float, negatives: Float, positives: Float, steps: int = 25) -> tuple[float, float]:
+    """Temperature and bias of one AU: calibrated = sigmoid(slope * logit(p) + bias), by maximum likelihood.
+
+    Args:
+        centres: (bins,) probabilities; the counts of valid rows with and without the AU in each bin follow.
+        negatives: (bins,)
+        positives: (bins,)
+        steps: of Newton's method.
+
+    Returns:
+        slope (at least 0) and bias. (1, 0) if only one of the two kinds exists.
+    """
+    if positives.sum() == 0 or negatives.sum() == 0:
+        return 1.0, 0.0
+    x, n = logit(centres), negatives + positives
+    slope, bias = 1.0, 0.0
+    ridge = 1e-3 * n.sum() / len(n)  # keeps separable data finite
+    for _ in range(steps):
+        p = sigmoid(slope * x + bias)
+        w = n * p * (1 - p) + 1e-9
+        gradient = np.array(
+            [((positives - n * p) * x).sum() - ridge * (slope - 1), (positives - n * p).sum()]
+        )
+        hessian = np.array([[(w * x * x).sum() + ridge, (w * x).sum()], [(w * x).sum(), w.sum() + 1e-6]])
+        move = np.clip(np.linalg.solve(hessian, gradient), -1, 1)
+        slope, bias = slope + float(move[0]), bias + float(move[1])
+        if float(np.abs(move).max()) < 1e-8:
+            break
+    return (slope, bias) if slope > 0 else (0.0, bias)
+
+
+def prior_shift(predicted: Float, strength: float) -> Float:
+    """Additive corrections of log probabilities (classes,) that take out `strength` of a model's prior.
+
+    A model trained with class weights, or on other proportions, carries its own idea of how
+    frequent classes are: the mean of its probabilities. Macro F1 asks for rare classes, too.
+
+    Args:
+        predicted: (classes,) mean predicted probability of each class.
+        strength: 0: nothing; 1: as if all classes were equally frequent.
+    """
+    shift = -strength * np.log(np.maximum(predicted, 1e-4))
+    return np.asarray(shift - shift.mean())
+
+
+def reliability(scores: npt.ArrayLike, truth: npt.ArrayLike, bins: int = 10) -> dict[str, Any]:
+    """A reliability curve: mean score, mean truth and rows in equal bins of the score."""
+    s, t = np.ravel(np.asarray(scores, float)), np.ravel(np.asarray(truth, float))
+    low, high = float(s.min(initial=0)), float(s.max(initial=1))
+    place = np.clip(((s - low) / max(high - low, 1e-9) * bins).astype(int), 0, bins - 1)
+    n = np.bincount(place, minlength=bins)
+    used = n > 0
+    return {
+        "score": (np.bincount(place, s, bins)[used] / n[used]).tolist(),
+        "truth": (np.bincount(place, t, bins)[used] / n[used]).tolist(),
+        "rows": n[used].tolist(),
+    }

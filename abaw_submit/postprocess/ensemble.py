@@ -1,0 +1,168 @@
+"""Averaging models: weights fitted to the metric, greedy selection, rank mean, restoring the spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+from abaw_submit.errors import UserError
+from abaw_submit.postprocess.scores import Scores
+from abaw_submit.tasks import Decision
+
+Float = npt.NDArray[np.float64]
+KNOTS = 101
+
+
+def equal_weights(members: int) -> Float:
+    """The plain mean, (members,)."""
+    return np.full(members, 1.0 / members)
+
+
+def fitted_weights(covariance: Float, cross: Float, shrink: float = 0.0) -> Float:
+    """Non-negative weights of members, shrunk towards equal, from second moments.
+
+    Least squares against the truth under w >= 0, where `shrink` pulls towards the equal weighting (of
+    members brought to the same spread). Up to scale this maximises the correlation with the truth, and so the
+    CCC once mean and spread are right. No rows are needed, so it costs the same for any corpus.
+
+    Args:
+        covariance: (members, members) of the members' scores.
+        cross: (members,) covariance of each member with the truth.
+        shrink: 0: pure non-negative least squares; large: equal.
+
+    Returns:
+        (members,) weights that sum to 1; useless members get exactly 0. If nothing helps, equal weights.
+
+    >>> fitted_weights(np.eye(3), np.array([0.6, 0.2, -0.1])).round(2).tolist()
+    [0.75, 0.25, 0.0]
+    """
+    number = len(cross)
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0))
+    alive = spread > 1e-9
+    if not alive.any():
+        return equal_weights(number)
+    safe = np.where(alive, spread, 1.0)
+    corr = covariance / np.outer(safe, safe)
+    target = cross / safe
+    level = max(float(target[alive].sum() / max(corr[np.ix_(alive, alive)].sum(), 1e-9)), 0.0)
+    matrix = corr[np.ix_(alive, alive)] + (shrink + 1e-9) * np.eye(int(alive.sum()))
+    root = np.linalg.cholesky(matrix)
+    weights = np.zeros(number)
+    weights[alive] = nnls(root.T, np.linalg.solve(root, target[alive] + shrink * level))[0]
+    weights /= safe
+    total = weights.sum()
+    return weights / total if total > 1e-12 else equal_weights(number)
+
+
+def greedy_path(gain: Callable[[Float], float], members: int, picks: int) -> list[Float]:
+    """Greedy selection with replacement (Caruana et al. 2004): the weights after each pick.
+
+    Args:
+        gain: score of a weight vector (members,), higher is better.
+        members: how many there are.
+        picks: how many picks; weights are multiples of 1 / picks so far.
+
+    >>> path = greedy_path(lambda w: -abs(w[0] - 2 / 3), members=2, picks=3)
+    >>> path[-1].round(2).tolist()
+    [0.67, 0.33]
+    """
+    counts = np.zeros(members)
+    path: list[Float] = []
+    for _ in range(picks):
+        trials = [(counts + np.eye(members)[m]) / (counts.sum() + 1) for m in range(members)]
+        best = int(np.argmax([gain(w) for w in trials]))
+        counts[best] += 1
+        path.append(counts / counts.sum())
+    return path
+
+
+def rank_knots(values: npt.ArrayLike) -> Float:
+    """Quantiles of a member's scores, (101,): what is kept to rank other scores against these."""
+    flat = np.asarray(values, np.float64)
+    return np.quantile(flat[~np.isnan(flat)], np.linspace(0, 1, KNOTS))
+
+
+def to_rank(values: npt.ArrayLike, knots: Float) -> Float:
+    """Scores as their rank in [0, 1] among the scores that made the knots; ties share their middle.
+
+    >>> to_rank([-1.0, 0.5, 9.0], rank_knots(np.linspace(0, 1, 11))).round(3).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    place = np.linspace(0, 1, len(knots))
+    unique, first, counts = np.unique(knots, return_index=True, return_counts=True)
+    middle = place[first] + (counts - 1) / 2 / (len(knots) - 1)
+    return np.interp(np.asarray(values, np.float64), unique, middle)
+
+
+def agreement(covariance: Float) -> Float:
+    """Correlations between members, (members, members), from their covariance; 0 for constants."""
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0))
+    safe = np.where(spread > 1e-9, spread, np.inf)
+    out = covariance / np.outer(safe, safe)
+    np.fill_diagonal(out, 1.0)
+    return np.asarray(out)
+
+
+def average_folds(parts: Sequence[Scores], restore: float = 1.0) -> Scores:
+    """One member from the scores of its folds.
+
+    Tracks in one part are taken as they are (out-of-fold scores). Tracks in several (test scores of the
+    folds) are averaged. For VA the average has less spread than any fold, which costs CCC: it is
+    widened about its mean until its standard deviation over all averaged tracks is that of the folds'
+    (their mean), to the power `restore`.
+
+    Args:
+        parts: scores of one task, at least one.
+        restore: 0: plain mean; 1: the folds' full spread. Only for VA.
+
+    Raises:
+        UserError: other tasks, or other row counts of a track.
+    """
+    task = parts[0].task
+    sums: dict[str, Float] = {}
+    counts: dict[str, int] = {}
+    for part in parts:
+        if part.task.name != task.name:
+            raise UserError(f"Scores of {part.task.name} among scores of {task.name}; give one task's.")
+        for track, values in part.items():
+            if track in sums and len(sums[track]) != len(values):
+                raise UserError(
+                    f"Track {track}: {len(values)} rows in one file, {len(sums[track])} in another."
+                )
+            sums[track] = sums[track] + values if track in sums else np.asarray(values, np.float64)
+            counts[track] = counts.get(track, 0) + 1
+    means: dict[str, Float] = {t: sums[t] / counts[t] for t in sorted(sums)}
+    if task.decision is Decision.CLIP and restore > 0:
+        _widen(parts, means, counts, restore)
+    return Scores(task, {t: v.astype(np.float32) for t, v in means.items()})
+
+
+def _widen(parts: Sequence[Scores], means: dict[str, Float], counts: dict[str, int], restore: float) -> None:
+    several = [t for t in means if counts[t] > 1]
+    if not several:
+        return
+    stacked = np.concatenate([means[t] for t in several])
+    centre, narrow = np.nanmean(stacked, axis=0), np.nanstd(stacked, axis=0)
+    spreads: list[Any] = []
+    for part in parts:
+        own = [np.asarray(part[t], np.float64) for t in several if t in part]
+        if own:
+            spreads.append(np.nanstd(np.concatenate(own), axis=0))
+    gain = spread_gain(np.mean(spreads, axis=0), narrow, restore)
+    for track in several:
+        means[track] = centre + (means[track] - centre) * gain
+
+
+def spread_gain(wanted: npt.ArrayLike, found: npt.ArrayLike, degree: float) -> Float:
+    """The factor (wanted / found) ** degree that restores a spread; 1 where nothing moves.
+
+    >>> spread_gain([0.4, 0.3], [0.2, 0.0], 1.0).tolist()
+    [2.0, 1.0]
+    """
+    wanted, found = np.asarray(wanted, np.float64), np.asarray(found, np.float64)
+    moves = (found > 1e-9) & (wanted > 1e-9)
+    return np.asarray(np.where(moves, wanted / np.where(moves, found, 1.0), 1.0) ** degree)
