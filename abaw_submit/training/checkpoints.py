@@ -7,7 +7,9 @@ is loaded with weights_only.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.toml"
 LAST_NAME = "last.pt"
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files: the only one, or the first of those that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def toml_text(sections: Mapping[str, Mapping[str, Any]]) -> str:
@@ -77,11 +84,13 @@ def write_weights(folder: Path, state: Mapping[str, Tensor]) -> Path:
 
 
 def write_last(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write `last.pt`, from which a killed run goes on."""
+    """Write `last.pt`, from which a killed run goes on. Equal states are equal bytes."""
     import torch
 
+    buffer = io.BytesIO()  # torch.save would put the temporary file's name into the archive
+    torch.save(dict(state), buffer)
     with atomic_path(folder / LAST_NAME) as temporary:
-        torch.save(dict(state), temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read_last(folder: Path, fingerprint: str) -> dict[str, Any] | None:

@@ -1,0 +1,170 @@
+"""`pretrain`, `finetune`, `train` and `predict`: the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from abaw_submit.cli.common import (
+    IN_DIR,
+    IN_FILE,
+    IN_PATH,
+    OUT_PATH,
+    Command,
+    collect,
+    settings_options,
+    task_option,
+)
+from abaw_submit.cli.progress import progress
+from abaw_submit.models.settings import DecoderSize, TmfSize, VitSize
+from abaw_submit.tasks import Task
+from abaw_submit.training.settings import FinetuneSettings, PretrainSettings, TmfSettings
+
+_tracks_option = click.option(
+    "--tracks",
+    type=IN_FILE,
+    multiple=True,
+    help="Template or list of tracks to write test scores for; may be given again.",
+)
+_splits_option = click.option(
+    "--splits", type=IN_FILE, help="Folds made by `split`; else the official split."
+)
+_fold_option = click.option("--fold", default="official", help='Name of the fold: "0", "1", … or "official".')
+
+
+def _show(items: Iterable[int], total: int, label: str) -> Iterator[int]:
+    return progress(items, total, label)
+
+
+@click.command(cls=Command)
+@click.argument("crops", type=IN_DIR)
+@click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
+@click.option("--start", type=IN_FILE, help="Weights in the official MAE format to go on from.")
+@settings_options(VitSize)
+@settings_options(DecoderSize)
+@settings_options(PretrainSettings)
+def pretrain(crops: Path, out: Path, start: Path | None, **options: Any) -> None:
+    """Pre-train a masked autoencoder on a folder of face pictures (jpg, png, at any depth).
+
+    The encoder learns to paint the 75 % of patches that are hidden. Use other faces than Aff-Wild2's:
+    the rules forbid pre-training on it.
+
+    \b
+    Example: abaw-submit pretrain faces/ --out checkpoints/mae
+    """
+    from abaw_submit.training.pretrain import holds_ledgers
+    from abaw_submit.training.pretrain import pretrain as work
+
+    if holds_ledgers(crops):
+        click.echo(
+            "Note: these look like crops of tracks. The rules forbid pre-training on Aff-Wild2 itself."
+        )
+    size, decoder = collect(VitSize, options), collect(DecoderSize, options)
+    settings = collect(PretrainSettings, options)
+    if work(crops, out, size=size, decoder=decoder, settings=settings, start=start, progress=_show):
+        click.echo(f"Wrote {out}.")
+    else:
+        click.echo(f"{out} is up to date.")
+
+
+@click.command(cls=Command)
+@task_option
+@click.option("--crops", type=IN_DIR, required=True, help="Crops of the tracks.")
+@click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
+@_splits_option
+@_fold_option
+@click.option("--encoder", help="Pre-trained weights: checkpoint folder, .pth, .safetensors or timm name.")
+@_tracks_option
+@click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
+@settings_options(VitSize)
+@settings_options(FinetuneSettings)
+def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None:
+    """Fine-tune the encoder on single frames of one task; write its validation and test scores.
+
+    Only rows that are valid and show a face are seen. With --encoder its own sizes hold and the size
+    options are ignored.
+
+    \b
+    Example: abaw-submit finetune --task AU --crops crops/ --annotations annotations/ \\
+               --encoder checkpoints/mae --out checkpoints/run/au/encoder
+    """
+    from abaw_submit.training.finetune import Inputs
+    from abaw_submit.training.finetune import finetune as work
+
+    size, settings = collect(VitSize, options), collect(FinetuneSettings, options)
+    inputs = Inputs(
+        options["crops"],
+        options["annotations"],
+        options["splits"],
+        options["fold"],
+        encoder,
+        tuple(options["tracks"]),
+    )
+    score = work(task, inputs, out, size=None if encoder else size, settings=settings, progress=_show)
+    _say(out, task, "single frames", inputs.fold, score)
+
+
+@click.command(cls=Command)
+@task_option
+@click.option("--features", type=IN_DIR, multiple=True, required=True, help="Features; may be given again.")
+@click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
+@_splits_option
+@_fold_option
+@_tracks_option
+@click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
+@settings_options(TmfSize)
+@settings_options(TmfSettings)
+def train(task: Task, out: Path, **options: Any) -> None:
+    """Train the temporal fusion network (TMF) of one fold; write its out-of-fold and test scores.
+
+    Features of several folders are concatenated per row. A killed training goes on where it was when the
+    same command runs again. On several GPUs: torchrun --nproc-per-node N -m abaw_submit train …
+
+    \b
+    Example: abaw-submit train --task VA --features features/visual --features features/logmel \\
+               --annotations annotations/ --splits splits/va.json --fold 0 --out checkpoints/run/va/fold_0
+    """
+    from abaw_submit.training.tmf import Inputs
+    from abaw_submit.training.tmf import train as work
+
+    size, settings = collect(TmfSize, options), collect(TmfSettings, options)
+    inputs = Inputs(
+        tuple(options["features"]),
+        options["annotations"],
+        options["splits"],
+        options["fold"],
+        tuple(options["tracks"]),
+    )
+    score = work(task, inputs, out, size=size, settings=settings, progress=_show)
+    _say(out, task, "TMF", inputs.fold, score)
+
+
+@click.command(cls=Command)
+@click.option("--checkpoint", type=IN_DIR, required=True, help="A folder that `train` made.")
+@click.option("--features", type=IN_DIR, multiple=True, required=True, help="Features, as in training.")
+@click.option("--tracks", type=IN_PATH, required=True, help="Template or list of tracks.")
+@click.option("--out", type=OUT_PATH, required=True, help="Scores to write: a .h5 file, or a folder of text.")
+def predict(checkpoint: Path, features: tuple[Path, ...], tracks: Path, out: Path) -> None:
+    """Scores of a trained fold for any tracks that have its features.
+
+    \b
+    Example: abaw-submit predict --checkpoint checkpoints/run/va/fold_0 --features features/visual \\
+               --features features/logmel --tracks template.txt --out scores.h5
+    """
+    from abaw_submit.training.tmf import predict as work
+
+    done = work(checkpoint, features, tracks, out)
+    if done is None:
+        click.echo(f"{out} is up to date.")
+    else:
+        click.echo(f"Wrote {out}: {done[0].name} scores of {done[1]} rows.")
+
+
+def _say(out: Path, task: Task, what: str, fold: str, score: float | None) -> None:
+    if score is None:
+        click.echo(f"{out} is up to date.")
+    else:
+        click.echo(f"{task.name} {what}, fold {fold}: validation {task.metric} {score:.3f}. Wrote {out}.")

@@ -1,0 +1,222 @@
+"""Features of many tracks as one array, and clips of them.
+
+A clip never crosses from one track into the next. Every row of a track is in some clip of every epoch, the
+tail too, and a track shorter than a clip is padded and masked.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.corpus.ledger import nearest_found
+from abaw_submit.errors import UserError
+from abaw_submit.features.cache import FeatureFile, feature_path, read_features
+
+Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One features folder.
+
+    Attributes:
+        extractor: its extractor's name.
+        dim: numbers per row.
+        columns: where they lie in the concatenation.
+    """
+
+    extractor: str
+    dim: int
+    columns: slice
+
+
+class FeatureTable:
+    """The features of some tracks, concatenated per row over folders, in one float16 array.
+
+    Rows that are not valid in a folder take that folder's nearest valid row. A track with no valid row there
+    takes the mean given to `fill_absent`.
+
+    Args:
+        folders: features folders; their numbers are concatenated in this order.
+        tracks: track -> rows expected, None where the features may say.
+        cache_gib: larger tables are kept in a temporary file in place of memory.
+
+    Raises:
+        UserError: a track has no features, or not the rows expected, or widths differ between tracks.
+    """
+
+    def __init__(
+        self, folders: Sequence[Path], tracks: Mapping[str, int | None], cache_gib: float = 8.0
+    ) -> None:
+        if not folders:
+            raise UserError("No features folder given; expected at least one --features.")
+        if not tracks:
+            raise UserError("No track to read features of.")
+        self.folders, self.tracks = list(folders), list(tracks)
+        first = [read_features(feature_path(folder, self.tracks[0])) for folder in folders]
+        self.sources = _sources(first)
+        self.dim = sum(s.dim for s in self.sources)
+        counts = [self._rows(track, rows) for track, rows in tracks.items()]
+        self.begin: Indices = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.values = _allocate((int(self.begin[-1]), self.dim), cache_gib)
+        self.absent: list[tuple[slice, slice]] = []
+        for index, track in enumerate(self.tracks):
+            self._read_track(index, track)
+
+    def rows_of(self, index: int) -> slice:
+        """Where the rows of the index-th track lie."""
+        return slice(int(self.begin[index]), int(self.begin[index + 1]))
+
+    def statistics(self) -> tuple[Floats, Floats]:
+        """Mean and deviation of each feature over the rows of tracks that have it: (dim,) twice."""
+        count, total = np.zeros(self.dim), np.zeros(self.dim)
+        for rows, columns in self._present():
+            count[columns] += rows.stop - rows.start
+            total[columns] += self.values[rows, columns].astype(np.float64).sum(0)
+        mean = total / np.maximum(count, 1)
+        squares = np.zeros(self.dim)
+        for rows, columns in self._present():
+            squares[columns] += ((self.values[rows, columns].astype(np.float64) - mean[columns]) ** 2).sum(0)
+        return mean.astype(np.float32), np.sqrt(squares / np.maximum(count, 1)).astype(np.float32)
+
+    def fill_absent(self, mean: Floats) -> None:
+        """Give tracks without any valid row of a folder that folder's mean."""
+        for rows, columns in self.absent:
+            self.values[rows, columns] = mean[columns].astype(np.float16)
+
+    def gather(self, starts: Indices, clip_rows: int) -> tuple[Floats, Bools, Indices]:
+        """Clips that begin at some rows of the table.
+
+        Args:
+            starts: (clips,) first rows.
+            clip_rows: rows of a clip.
+
+        Returns:
+            Features (clips, clip_rows, dim), zero in the padding; whether a row is real (clips, clip_rows);
+            the row's place in the table (clips, clip_rows), the clip's last real one in the padding.
+        """
+        track = np.searchsorted(self.begin, starts, side="right") - 1
+        places = starts[:, None] + np.arange(clip_rows)
+        ends = self.begin[track + 1][:, None]
+        present = places < ends
+        places = np.minimum(places, ends - 1)
+        values = np.asarray(self.values[places], np.float32)
+        values[~present] = 0
+        return values, present, places
+
+    def _present(self) -> list[tuple[slice, slice]]:
+        absent = {(rows.start, columns.start) for rows, columns in self.absent}
+        parts = [(self.rows_of(i), s.columns) for i in range(len(self.tracks)) for s in self.sources]
+        return [(rows, columns) for rows, columns in parts if (rows.start, columns.start) not in absent]
+
+    def _rows(self, track: str, expected: int | None) -> int:
+        if expected is not None:
+            return expected
+        return read_features(feature_path(self.folders[0], track)).rows
+
+    def _read_track(self, index: int, track: str) -> None:
+        rows = self.rows_of(index)
+        for folder, source in zip(self.folders, self.sources, strict=True):
+            file = read_features(feature_path(folder, track))
+            where = feature_path(folder, track)
+            if file.dim != source.dim:
+                raise UserError(f"{where}: {file.dim} numbers a row; {source.dim} in {self.tracks[0]}.")
+            if file.rows != rows.stop - rows.start:
+                raise UserError(
+                    f"{where}: {file.rows} rows; {rows.stop - rows.start} are expected for {track}.\n"
+                    "Crop with --rows-from the annotations or the template, then extract again."
+                )
+            nearest = nearest_found(file.valid)
+            if not file.valid.any():
+                self.absent.append((rows, source.columns))
+                continue
+            self.values[rows, source.columns] = file.values[nearest]
+
+
+def _sources(files: Sequence[FeatureFile]) -> list[Source]:
+    sources, at = [], 0
+    for file in files:
+        sources.append(Source(str(file.attributes.get("extractor", "")), file.dim, slice(at, at + file.dim)))
+        at += file.dim
+    return sources
+
+
+def _allocate(shape: tuple[int, int], cache_gib: float) -> Any:
+    if shape[0] * shape[1] * 2 <= cache_gib * 2**30:
+        return np.zeros(shape, np.float16)
+    # unlinked at once: nothing to clean up, whatever ends this process
+    with tempfile.TemporaryFile(prefix="abaw-features-") as file:
+        return np.memmap(file, np.float16, "w+", shape=shape)
+
+
+def clip_starts(rows: int, clip_rows: int, offset: int) -> list[int]:
+    """First rows of clips that together hold every row of a track.
+
+    Clips follow each other from `offset` on; one at the very beginning and one at the very end hold what is
+    left over there.
+
+    Args:
+        rows: rows of the track.
+        clip_rows: rows of a clip.
+        offset: 0 .. clip_rows - 1.
+
+    >>> clip_starts(250, 100, 30), clip_starts(200, 100, 0), clip_starts(60, 100, 30)
+    ([0, 30, 130, 150], [0, 100], [0])
+    """
+    if rows <= clip_rows:
+        return [0]
+    last = rows - clip_rows
+    return sorted({0, *range(offset, last + 1, clip_rows), last})
+
+
+def epoch_clips(begin: Indices, clip_rows: int, seed: int, epoch: int) -> Indices:
+    """The clips of one epoch in random order, each track with its own random offset.
+
+    Args:
+        begin: (tracks + 1,) first row of each track in the table.
+        clip_rows: rows of a clip.
+        seed: of the draws.
+        epoch: which epoch.
+
+    Returns:
+        (clips,) first rows in the table.
+    """
+    generator = np.random.default_rng((seed, epoch))
+    counts = np.diff(begin)
+    offsets = generator.integers(0, clip_rows, len(counts))
+    starts = [
+        first + start
+        for first, rows, offset in zip(begin[:-1], counts, offsets, strict=True)
+        for start in clip_starts(int(rows), clip_rows, int(offset))
+    ]
+    return generator.permutation(np.array(starts, np.int64))
+
+
+def overlapping_starts(rows: int, clip_rows: int) -> list[int]:
+    """First rows of clips half a clip apart, the last one ending with the track.
+
+    >>> overlapping_starts(230, 100), overlapping_starts(100, 100), overlapping_starts(1, 100)
+    ([0, 50, 100, 130], [0], [0])
+    """
+    if rows <= clip_rows:
+        return [0]
+    return sorted({*range(0, rows - clip_rows, max(1, clip_rows // 2)), rows - clip_rows})
+
+
+def clip_weights(clip_rows: int) -> Floats:
+    """Weights of a clip's rows in the mean over clips: a row in the middle has seen more on both sides.
+
+    >>> clip_weights(5).tolist()
+    [1.0, 2.0, 3.0, 2.0, 1.0]
+    """
+    ramp = np.arange(1, clip_rows + 1, dtype=np.float32)
+    return np.minimum(ramp, ramp[::-1])

@@ -1,0 +1,255 @@
+"""The training loop: the same bytes after a kill and a restart as without.
+
+Nothing in a step depends on what ran before it in this process: the order of the data comes from (seed,
+epoch), augmentation, masks and dropout from (seed, step), the learning rate from the step. So `last.pt`
+needs only weights, optimizer, step and the numbers of the epoch so far, and a run may go on from the middle
+of an epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from abaw_submit.errors import UserError
+from abaw_submit.training.checkpoints import read_last, write_last
+from abaw_submit.training.optim import learning_rate
+from abaw_submit.training.settings import LoopSettings
+
+Progress = Callable[[Iterable[int], int, str], Iterator[int]]
+Indices = npt.NDArray[np.int64]
+SAVE_EVERY_S = 120.0
+
+
+def quiet(items: Iterable[int], total: int, label: str) -> Iterator[int]:
+    """Progress that shows nothing."""
+    return iter(items)
+
+
+@dataclass
+class Job:
+    """What one training is made of.
+
+    Attributes:
+        model: called by `loss`; on the CPU, `fit` moves it.
+        groups: parameter groups (training/optim.py).
+        order: epoch -> the items of that epoch in order, the same for the same epoch.
+        loss: (model, items, step, device) -> a scalar loss. It makes the batch itself, from nothing but its
+            arguments.
+        curves: (epoch, the model without wrappers) -> numbers for the history, in evaluation mode; or None.
+        folder: where `last.pt` goes.
+        fingerprint: identifies the run; `last.pt` of another one is ignored.
+        label: for the progress line.
+    """
+
+    model: nn.Module
+    groups: list[dict[str, Any]]
+    order: Callable[[int], Indices]
+    loss: Callable[[nn.Module, Indices, int, torch.device], Tensor]
+    folder: Path
+    fingerprint: str
+    curves: Callable[[int, nn.Module], dict[str, float]] | None = None
+    label: str = "train"
+    save_every_s: float = SAVE_EVERY_S
+    progress: Progress = quiet
+
+
+@dataclass
+class Fit:
+    """How a training went.
+
+    Attributes:
+        weights: the state to keep, on the CPU: the averaged weights with `ema`, else the last.
+        history: one row per epoch: epoch, step, lr, loss, then what `curves` gave.
+        main: True on the process that writes files.
+        device: where it ran.
+    """
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, float]] = field(default_factory=list)
+    main: bool = True
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
+    """Set torch's generators from (seed, step, rank), so that a step's draws do not depend on the past."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))
+
+
+def batches(items: Indices, batch: int) -> list[Indices]:
+    """Nearly equal batches of at most `batch` items, none left out and no tiny last one.
+
+    >>> [b.tolist() for b in batches(np.arange(7), 3)]
+    [[0, 1, 2], [3, 4], [5, 6]]
+    """
+    return list(np.array_split(items, max(1, math.ceil(len(items) / batch))))
+
+
+def shuffled(count: int, seed: int, epoch: int) -> Indices:
+    """A permutation of 0 .. count - 1 that depends on seed and epoch only."""
+    return np.random.default_rng((seed, epoch)).permutation(count).astype(np.int64)
+
+
+def make_accelerator(settings: LoopSettings) -> Any:
+    """accelerate's view of the devices: one process, or as many as `torchrun` started."""
+    # cuBLAS wants this before the first kernel to give the same sums every time
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    from accelerate import Accelerator
+
+    if torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return Accelerator(mixed_precision=settings.precision)
+
+
+def fit(job: Job, settings: LoopSettings) -> Fit:
+    """Train for all epochs, or go on from `last.pt` of the same run.
+
+    Raises:
+        UserError: a loss is not finite.
+    """
+    settings.check()
+    accelerator = make_accelerator(settings)
+    optimizer = torch.optim.AdamW(job.groups, lr=settings.lr, betas=(0.9, settings.beta2))
+    model, optimizer = accelerator.prepare(job.model, optimizer)
+    plain: nn.Module = accelerator.unwrap_model(model)
+    run = _Run(job, settings, accelerator, plain, optimizer)
+    run.resume()
+    for epoch in range(run.epoch, settings.epochs):
+        parts = batches(job.order(epoch), settings.batch)
+        if run.steps == 0:
+            run.steps = len(parts) * settings.epochs
+        run.one_epoch(epoch, parts, model)
+    accelerator.wait_for_everyone()
+    weights = run.average if run.average is not None else plain.state_dict()
+    kept = {k: v.detach().cpu().clone() for k, v in weights.items()}
+    return Fit(kept, run.history, accelerator.is_main_process, accelerator.device)
+
+
+class _Run:
+    """The state of a running training and how it is saved."""
+
+    def __init__(
+        self, job: Job, settings: LoopSettings, accelerator: Any, plain: nn.Module, optimizer: Any
+    ) -> None:
+        self.job, self.settings, self.accelerator = job, settings, accelerator
+        self.plain, self.optimizer = plain, optimizer
+        self.epoch, self.step, self.steps, self.done = 0, 0, 0, 0
+        self.losses: list[float] = []
+        self.history: list[dict[str, float]] = []
+        self.average: dict[str, Tensor] | None = None
+        if settings.ema:
+            self.average = {k: v.detach().clone() for k, v in plain.state_dict().items()}
+        self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        state = read_last(self.job.folder, self.job.fingerprint)
+        if state is None:
+            return
+        self.plain.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.step, self.steps, self.done = (state[k] for k in ("epoch", "step", "steps", "done"))
+        self.losses, self.history = state["losses"], state["history"]
+        if self.average is not None:
+            self.average = {k: v.to(self.accelerator.device) for k, v in state["average"].items()}
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def save(self) -> None:
+        self.saved = time.monotonic()
+        if not self.accelerator.is_main_process:
+            return
+        scaler = self.accelerator.scaler
+        state = {
+            "fingerprint": self.job.fingerprint,
+            "model": self.plain.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            **{k: getattr(self, k) for k in ("epoch", "step", "steps", "done", "losses", "history")},
+        }
+        write_last(self.job.folder, state)
+
+    def one_epoch(self, epoch: int, parts: Sequence[Indices], model: nn.Module) -> None:
+        model.train()
+        todo = range(self.done, len(parts))
+        label = f"{self.job.label}, epoch {epoch + 1} of {self.settings.epochs}"
+        for at in self.job.progress(todo, len(todo), label):
+            self.losses.append(self.one_step(epoch, parts[at], model))
+            self.step += 1
+            self.done = at + 1
+            if time.monotonic() - self.saved >= self.job.save_every_s and self.done < len(parts):
+                self.save()
+        row: dict[str, float] = {
+            "epoch": epoch + 1,
+            "step": self.step,
+            "lr": learning_rate(self.step - 1, self.steps, self.settings),
+            "loss": sum(self.losses) / max(1, len(self.losses)),
+        }
+        if self.accelerator.is_main_process:
+            row.update(self.evaluate(epoch))
+        self.history.append(row)
+        self.epoch, self.done, self.losses = epoch + 1, 0, []
+        if self.epoch == self.settings.epochs or time.monotonic() - self.saved >= self.job.save_every_s:
+            self.save()
+
+    def one_step(self, epoch: int, items: Indices, model: nn.Module) -> float:
+        accelerator, settings = self.accelerator, self.settings
+        world, rank = accelerator.num_processes, accelerator.process_index
+        # every process needs an item; a short batch is filled with its first ones
+        own = np.resize(items, max(len(items), world))[rank::world]
+        rate = learning_rate(self.step, self.steps, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        seed_step(settings.seed, self.step, rank)
+        with accelerator.autocast():
+            loss = self.job.loss(model, own, self.step, accelerator.device)
+        number = float(accelerator.reduce(loss.detach(), "mean") if world > 1 else loss.detach())
+        if not math.isfinite(number):
+            raise UserError(
+                f"The loss is {number} in epoch {epoch + 1}, step {self.step + 1} ({self.job.label}).\n"
+                f"Try a lower --lr than {settings.lr} or --precision no, and look for broken input."
+            )
+        self.optimizer.zero_grad()
+        accelerator.backward(loss)
+        if settings.clip_norm:
+            accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        self.optimizer.step()
+        self.update_average()
+        return number
+
+    def update_average(self) -> None:
+        if self.average is None:
+            return
+        # early on the average would be mostly the random start; it begins short and grows
+        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for name, value in self.plain.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - decay)
+                else:
+                    self.average[name].copy_(value)
+
+    def evaluate(self, epoch: int) -> dict[str, float]:
+        """Curves of the weights that would be kept now."""
+        if self.job.curves is None:
+            return {}
+        own = {k: v.clone() for k, v in self.plain.state_dict().items()}
+        if self.average is not None:
+            self.plain.load_state_dict(self.average)
+        self.plain.eval()
+        with torch.no_grad():
+            numbers = self.job.curves(epoch, self.plain)
+        self.plain.load_state_dict(own)
+        self.plain.train()
+        return numbers

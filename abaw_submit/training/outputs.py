@@ -1,0 +1,82 @@
+"""What every training leaves behind: history, curves, scores with their attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.metrics import score
+from abaw_submit.postprocess.decide import decide
+from abaw_submit.postprocess.scores import Scores, write_scores
+from abaw_submit.store import Stage, atomic_path, write_text
+from abaw_submit.tasks import Task
+
+VALIDATION_NAME = "scores_validation.h5"
+TEST_NAME = "scores_test.h5"
+
+
+def official_score(
+    task: Task, annotations: Mapping[str, Annotation], scores: Mapping[str, npt.NDArray[np.float32]]
+) -> float:
+    """The official score of undecided scores over all valid rows pooled; 0 where no row is valid."""
+    truth = {t: a.values for t, a in annotations.items()}
+    valid = {t: a.valid for t, a in annotations.items()}
+    if not any(v.any() for v in valid.values()):
+        return 0.0
+    return score(task, truth, {t: decide(task, scores[t]) for t in truth}, valid).total
+
+
+def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> Path:
+    """`history.csv`: one line per epoch. No times, so that the same training gives the same bytes."""
+    columns = list(dict.fromkeys(key for row in history for key in row))
+    lines = [",".join(columns)]
+    lines += [",".join(_number(row.get(c)) for c in columns) for row in history]
+    write_text(folder / "history.csv", "\n".join(lines) + "\n")
+    return folder / "history.csv"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.8g}"
+
+
+def draw_curves(folder: Path, history: Sequence[Mapping[str, float]], title: str) -> Path:
+    """`curves.png`: loss and, where there is one, validation score over epochs."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.2), dpi=90, layout="constrained")
+    FigureCanvasAgg(figure)
+    left = figure.add_subplot()
+    epochs = [row["epoch"] for row in history]
+    left.plot(epochs, [row["loss"] for row in history], color="tab:blue", label="training loss")
+    left.set_xlabel("epoch")
+    left.set_ylabel("training loss", color="tab:blue")
+    left.set_title(title, fontsize=10)
+    scored = [row for row in history if "validation" in row]
+    if scored:
+        right = left.twinx()
+        right.plot(
+            [row["epoch"] for row in scored], [row["validation"] for row in scored], color="tab:orange"
+        )
+        right.set_ylabel("validation score (not used to choose)", color="tab:orange")
+    with atomic_path(folder / "curves.png") as temporary:
+        figure.savefig(temporary, metadata={"Software": None})
+    return folder / "curves.png"
+
+
+def save_scores(
+    stage: Stage,
+    path: Path,
+    task: Task,
+    tracks: Mapping[str, npt.NDArray[np.float32]],
+    **attributes: Any,
+) -> None:
+    """Write scores with the run's fingerprint and note them in the stage."""
+    write_scores(path, Scores(task, dict(tracks), {**attributes, "fingerprint": stage.fingerprint}))
+    stage.output(path)
+    stage.count(f"rows in {path.name}", sum(len(values) for values in tracks.values()))
