@@ -1,0 +1,86 @@
+"""The scoreboard and the page, on a run made by hand whose answers are known."""
+
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from abaw_submit.cli import cli
+from abaw_submit.errors import UserError
+from abaw_submit.metrics import ccc
+from abaw_submit.postprocess.scores import Scores, write_scores
+from abaw_submit.report.run import find_run
+from abaw_submit.report.scoreboard import board, board_text
+from abaw_submit.store import Stage, write_text
+from abaw_submit.tasks import VA
+
+TRACKS = [f"video{k}" for k in range(1, 9)]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A VA run with two folds: the TMF is nearer to the truth than the single-frame head."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "annotations" / "VA_Estimation_Challenge" / "Train_Set"
+    truth = {}
+    for track in TRACKS:
+        values = np.tanh(np.cumsum(rng.normal(0, 0.2, (50, 2)), axis=0)).round(3)
+        values[:3] = -5
+        truth[track] = values
+        text = "valence,arousal\n" + "".join(f"{v:g},{a:g}\n" for v, a in values)
+        write_text(folder / f"{track}.txt", text)
+    for kind, noise in (("encoder", 0.8), ("fold", 0.2)):
+        for fold in (0, 1):
+            part = {t: truth[t] + rng.normal(0, noise, (50, 2)) for t in TRACKS[fold::2]}
+            path = tmp_path / "checkpoints" / "one" / "va" / f"{kind}_{fold}" / "scores_validation.h5"
+            path.parent.mkdir(parents=True)
+            write_scores(path, Scores(VA, {t: np.clip(v, -1, 1) for t, v in part.items()}))
+    crops = tmp_path / "work" / "one" / "crops"
+    with Stage("crop", crops, settings={}, inputs=[]) as stage:
+        stage.count("rows", 400)
+        stage.fail("video<9>", "cannot be decoded")
+    return tmp_path
+
+
+def test_the_board_scores_pooled_valid_rows_and_pairs_its_lines(run):
+    task = find_run(run / "work" / "one").tasks[0]
+    found = board(task, run / "annotations")
+    assert [line.name for line in found.lines] == ["constant", "single-frame head", "TMF"]
+    assert (found.tracks, found.rows) == (8, 8 * 47)
+    constant, frame, tmf = found.lines
+    assert constant.score.total == pytest.approx(0, abs=0.02)
+    assert tmf.score.total > frame.score.total > constant.score.total
+    assert tmf.gain == pytest.approx(tmf.score.total - frame.score.total)
+    assert tmf.gain_interval[0] > 0
+    assert "TMF" in board_text(found)
+
+
+def test_the_total_is_the_mean_of_two_pooled_cccs(run):
+    from abaw_submit.corpus.annotations import read_annotation_set
+    from abaw_submit.postprocess.scores import gather
+
+    task = find_run(run / "work" / "one").tasks[0]
+    truth = read_annotation_set(run / "annotations", VA)
+    scores = gather(task.tmf)
+    x = np.concatenate([truth[t].values[3:] for t in TRACKS])
+    y = np.concatenate([scores[t][3:] for t in TRACKS])
+    expected = (ccc(x[:, 0], y[:, 0]) + ccc(x[:, 1], y[:, 1])) / 2
+    assert board(task, run / "annotations").lines[-1].score.total == pytest.approx(expected)
+
+
+def test_the_page_is_one_file_with_scores_and_escaped_failures(run):
+    out = run / "report.html"
+    args = ["--run", str(run / "work/one"), "--annotations", str(run / "annotations"), "--out", str(out)]
+    result = CliRunner().invoke(cli, ["report", *args], catch_exceptions=False)
+    assert result.exit_code == 0
+    html = out.read_text()
+    assert "video&lt;9&gt;" in html
+    assert re.search(r"<b>0\.\d{3}</b>", html)
+    assert not re.search(r"(src|href)=.(?!data:)", html)  # nothing is fetched from outside
+
+
+def test_an_empty_run_is_named(tmp_path):
+    (tmp_path / "work" / "x").mkdir(parents=True)
+    with pytest.raises(UserError, match="Nothing of run x"):
+        find_run(tmp_path / "work" / "x")
