@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from abaw_submit.store import atomic_path
 from abaw_submit.tasks import EDITIONS, LATEST_EDITION, TASKS, Task
 
 _SUFFIX = b".jpg,"
+_FIVE_DIGITS = 99_999
 _DUMMY = {"VA": "0.0,0.0", "EXPR": "0", "AU": ",".join("0" * 12)}
 
 
@@ -118,10 +120,24 @@ def row_digits(first: int, last: int) -> npt.NDArray[np.uint8]:
     >>> row_digits(9, 10).tobytes()
     b'0000900010'
     """
-    width = max(5, len(str(last)))
-    numbers = np.arange(first, last + 1)
-    powers = 10 ** np.arange(width - 1, -1, -1)
-    return (numbers[:, None] // powers % 10 + 48).astype(np.uint8)
+    if last <= _FIVE_DIGITS:
+        return _five_digits()[first : last + 1]
+    return _digits(first, last, len(str(last)))
+
+
+@lru_cache(maxsize=1)
+def _five_digits() -> npt.NDArray[np.uint8]:
+    return _digits(0, _FIVE_DIGITS, 5)
+
+
+def _digits(first: int, last: int, width: int) -> npt.NDArray[np.uint8]:
+    rest = np.arange(first, last + 1, dtype=np.int32)
+    digits = np.empty((len(rest), width), np.uint8)
+    for column in range(width - 1, -1, -1):
+        tens = rest // 10
+        digits[:, column] = rest - tens * 10 + 48
+        rest = tens
+    return digits
 
 
 def location_blocks(track: str, rows: int) -> list[npt.NDArray[np.uint8]]:

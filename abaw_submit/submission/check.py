@@ -3,72 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from abaw_submit.corpus.lines import Lines
-from abaw_submit.corpus.rows import official_rows
-from abaw_submit.corpus.templates import Template, read_template
-from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
+from abaw_submit.submission.asked import Asked
 from abaw_submit.submission.containers import DamagedZip, Member, open_members
 from abaw_submit.submission.findings import Place, Report
 from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_header
-from abaw_submit.submission.locate import is_row, locate, rows_in_file
+from abaw_submit.submission.locate import is_row, locate, locate_listed, rows_in_file
 from abaw_submit.submission.suspicions import note_suspicions, summarize
 from abaw_submit.submission.values import Values, diagnose, read_values
 from abaw_submit.tasks import LATEST_EDITION
 
 SINGLE, PER_TRACK = "single file", "per-track files"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the submission has to hold.
-
-    Attributes:
-        tracks: row count by track in the official order; None where it is not known.
-        template: the template, if there is one.
-    """
-
-    tracks: dict[str, int | None]
-    template: Template | None = None
-
-
-def asked_for(
-    kind: str, template: Path | None = None, tracks: Path | None = None, rows_from: Path | None = None
-) -> Asked:
-    """What a template, or a list of tracks with row counts from elsewhere, asks for.
-
-    Raises:
-        UserError: a file is malformed, the template is for another task, or nothing is given.
-    """
-    if template is not None:
-        read = read_template(template)
-        refuse_other_task(read, kind)
-        if tracks is None:
-            return Asked(dict(read.tracks), read)
-    if tracks is None:
-        raise UserError("Nothing to check against: give --template FILE, or --tracks FILE (editions 1 to 3).")
-    source = rows_from or template
-    rows = official_rows(source) if source is not None else {}
-    return Asked({track: rows.get(track) for track in read_track_list(tracks)})
-
-
-def refuse_other_task(template: Template, kind: str) -> None:
-    """Refuse a template of another task. One whose header is another task's and whose dummy values are
-    of this task passes: such templates were handed out.
-
-    Raises:
-        UserError: the template is another task's.
-    """
-    other = grammar_of_header(template.header) if template.header else None
-    if other is None or other.name == kind:
-        return
-    if template.dummies != len(grammar_of(kind).columns) or template.dummies == len(other.columns):
-        raise UserError(f"{template.path} is a template of {other.name}; the task asked for is {kind}.")
 
 
 def check(target: Path | str, kind: str, asked: Asked | None = None, edition: int | None = None) -> Report:
@@ -167,8 +117,12 @@ def _check_single(
 ) -> None:
     first = 0 if is_row(lines, 0) else 1
     values_fit = _check_header(member.name, lines, grammar, grammar.header, asked, report, first)
-    tracks = _known_rows(lines, asked, first, member.name, report)
-    found = locate(lines, tracks, report, member.name, first)
+    tracks: Mapping[str, int]
+    if asked is not None and asked.listed is not None:
+        found, tracks = locate_listed(lines, asked.listed, report, member.name, first)
+    else:
+        tracks = _known_rows(lines, asked, first, member.name, report)
+        found = locate(lines, tracks, report, member.name, first)
     report.rows += len(lines) - first
     values = None
     if values_fit:

@@ -50,13 +50,13 @@ def encode_values(labels: Labels, grammar: Grammar) -> Bytes:
 def _float_digits(values: Labels, out: Bytes) -> None:
     scaled = np.rint(np.clip(values.astype(np.float64), -1.0, 1.0) * _ONE).astype(np.int32)
     size = np.abs(scaled)
-    whole, rest = np.divmod(size, np.int32(_ONE))
-    out[:, 0] = np.where(scaled < 0, _MINUS, 0)
+    thousands = size // 1000  # by a constant: much faster than divmod
+    whole = thousands // 1000
+    out[:, 0] = (scaled < 0) * np.uint8(_MINUS)
     out[:, 1] = whole + _ZERO
     out[:, 2] = _POINT
-    high, low = np.divmod(rest, np.int32(1000))
-    out[:, 3:6] = _THREE_DIGITS[high]
-    out[:, 6:9] = _THREE_DIGITS[low]
+    out[:, 3:6] = _THREE_DIGITS[thousands - whole * 1000]
+    out[:, 6:9] = _THREE_DIGITS[size - thousands * 1000]
 
 
 def track_text(labels: Labels, grammar: Grammar) -> bytes:

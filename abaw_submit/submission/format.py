@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from abaw_submit.corpus.mtl import MtlList, read_mtl
 from abaw_submit.corpus.templates import read_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import FloatArray, Scores
-from abaw_submit.store import atomic_path
+from abaw_submit.postprocess.scores import FloatArray, Scores, gather, read_scores
+from abaw_submit.store import Stage, atomic_path
+from abaw_submit.submission.asked import refuse_other_task
 from abaw_submit.submission.encode import located_text, track_text
-from abaw_submit.submission.grammar import Grammar, Labels
-from abaw_submit.tasks import AU_COLUMNS, AU_COLUMNS_EDITION_1, TASKS
+from abaw_submit.submission.grammar import PER_TRACK_EDITIONS, Grammar, Labels, grammar_of
+from abaw_submit.tasks import AU_COLUMNS, AU_COLUMNS_EDITION_1, LATEST_EDITION, TASKS
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,24 @@ def write_tracks(
     return Written([out / f"{t}.txt" for t in rows], len(rows), sum(rows.values()), _unused(scores, rows))
 
 
-def track_labels(scores: Sequence[Scores], track: str, rows: int, grammar: Grammar) -> Labels:
+def track_labels(
+    scores: Sequence[Scores], track: str, rows: int, grammar: Grammar, exact: bool = True
+) -> Labels:
     """The labels of one track: (rows, columns of the grammar).
+
+    Args:
+        scores: one task's scores, or for MTL those of VA, EXPR and AU.
+        track: the track.
+        rows: rows wanted.
+        grammar: what is written.
+        exact: refuse more rows than wanted.
 
     Raises:
         UserError: a row has no score or one that is not finite.
     """
     parts = []
     for one in scores:
-        values = _complete(one, track, rows)
+        values = _complete(one, track, rows, exact)
         columns = TASKS[one.task.name].columns_of(grammar.edition)
         if len(columns) != one.task.outputs:
             values = values[:, _positions(one, columns)]
@@ -92,7 +103,7 @@ def track_labels(scores: Sequence[Scores], track: str, rows: int, grammar: Gramm
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _complete(scores: Scores, track: str, rows: int) -> FloatArray:
+def _complete(scores: Scores, track: str, rows: int, exact: bool) -> FloatArray:
     name = scores.task.name
     if track not in scores:
         raise UserError(
@@ -104,11 +115,12 @@ def _complete(scores: Scores, track: str, rows: int) -> FloatArray:
             f"Track {track}, row {len(values) + 1}: no {name} score;"
             f" expected {rows} rows, found {len(values)}. Nothing was written."
         )
-    if len(values) > rows:
+    if exact and len(values) > rows:
         raise UserError(
             f"Track {track}: {len(values)} rows of {name} scores; the template has {rows}."
             "\nMake the scores for the template's rows (crop --rows-from TEMPLATE)."
         )
+    values = values[:rows]
     finite = np.isfinite(values)
     if not finite.all():
         row = int(np.argmin(finite.all(axis=1)))
@@ -135,16 +147,91 @@ def _unused(scores: Sequence[Scores], rows: Mapping[str, int]) -> list[str]:
     return sorted({track for one in scores for track in one} - set(rows))
 
 
-def wanted_rows(scores: Sequence[Scores], template: Path | None, tracks: Path | None) -> dict[str, int]:
-    """The rows to write: the template's, or for a list of tracks as many as the scores have.
+def write_listed(scores: Sequence[Scores], wanted: MtlList, grammar: Grammar, out: Path | str) -> Written:
+    """Write a multi-task submission: a line for each line of the list, repeated pictures repeated.
+
+    Args and errors as in `write_single`; tracks may have more rows than the list names.
+    """
+    out = Path(out)
+    last: dict[str, int] = {}
+    for track, row in wanted.locations:
+        last[track] = max(last.get(track, 0), row)
+    texts: dict[str, list[bytes]] = {}
+    for track, rows in last.items():
+        labels = track_labels(scores, track, rows, grammar, exact=False)
+        texts[track] = located_text(track, labels, grammar).split(b"\n")
+    with atomic_path(out) as temporary, temporary.open("wb") as handle:
+        handle.write(f"{grammar.header}\n".encode())
+        handle.writelines(texts[track][row - 1] + b"\n" for track, row in wanted.locations)
+    return Written([out], len(last), len(wanted.tracks), _unused(scores, last))
+
+
+def format_files(
+    kind: str,
+    scores: Sequence[Path | str],
+    out: Path | str,
+    template: Path | None = None,
+    tracks: Path | None = None,
+    edition: int | None = None,
+) -> Written | None:
+    """The stage: read scores, write the official file or files, record what was read.
+
+    Args:
+        kind: AU, EXPR, VA or MTL.
+        scores: score files or folders; several of one task are gathered (averaged per track).
+        out: the file, or for per-track editions the folder.
+        template: the rows to write, for the single-file dialect.
+        tracks: a list of tracks, for the per-track dialect.
+        edition: whose headers; None takes the template's, or 3 for a list.
+
+    Returns:
+        What was written, or None if it was done already.
 
     Raises:
-        UserError: neither or both are given, or a track of the list has no scores.
+        UserError: scores are missing, not finite or another task's; nothing is written.
     """
-    if template is not None and tracks is None:
-        return dict(read_template(template).tracks)
-    if template is not None or tracks is None:
+    source = template or tracks
+    if source is None or (template and tracks):
         raise UserError("Give --template FILE (one file, editions 5 on) or --tracks FILE (editions 1 to 3).")
+    grammar = grammar_of(kind, edition or (LATEST_EDITION if template else PER_TRACK_EDITIONS[-1]))
+    rows: Mapping[str, int] | MtlList | None = None
+    if grammar.name == "MTL":
+        rows = read_mtl(source)
+    elif template is not None:
+        read = read_template(template)
+        refuse_other_task(read, kind)
+        if edition is None and read.edition and read.task and read.task.name == grammar.name:
+            grammar = grammar_of(kind, read.edition)
+        rows = read.tracks
+    settings = {
+        "task": grammar.name,
+        "edition": grammar.edition,
+        "rows": "template" if template else "tracks",
+    }
+    stage = Stage("format", out, settings=settings, inputs=[*scores, source])
+    if stage.done():
+        return None
+    with stage:
+        members = _read(grammar, scores)
+        if isinstance(rows, MtlList):
+            written = write_listed(members, rows, grammar, out)
+        elif rows is not None:
+            written = write_single(members, rows, grammar, out)
+        else:
+            written = write_tracks(members, _scored_rows(members, source), grammar, out)
+        for file in written.files:
+            stage.output(file)
+        stage.count("rows", written.rows)
+        stage.count("tracks", written.tracks)
+    return written
+
+
+def _scored_rows(scores: Sequence[Scores], tracks: Path) -> dict[str, int]:
+    """For a list of tracks: as many rows as the scores have.
+
+    Raises:
+        UserError: a track of the list has no scores.
+    """
     names = read_track_list(tracks)
     lacking = [name for name in names if any(name not in one for one in scores)]
     if lacking:
@@ -153,3 +240,21 @@ def wanted_rows(scores: Sequence[Scores], template: Path | None, tracks: Path | 
             " Predict them first."
         )
     return {name: len(scores[0][name]) for name in names}
+
+
+def _read(grammar: Grammar, paths: Sequence[Path | str]) -> list[Scores]:
+    """The scores of the grammar's tasks, in the order of its columns."""
+    wanted = ("VA", "EXPR", "AU") if grammar.name == "MTL" else (grammar.name,)
+    by_task: dict[str, list[tuple[Path | str, Scores]]] = {name: [] for name in wanted}
+    for path in paths:
+        read = read_scores(path)
+        if read.task.name not in by_task:
+            raise UserError(f"{path} holds {read.task.name} scores; expected {' and '.join(wanted)}.")
+        by_task[read.task.name].append((path, read))
+    lacking = [name for name in wanted if not by_task[name]]
+    if lacking:
+        raise UserError(f"No {' and '.join(lacking)} scores given; {grammar.name} needs {', '.join(wanted)}.")
+    return [
+        found[0][1] if len(found) == 1 else gather([path for path, _ in found], name)
+        for name, found in by_task.items()
+    ]

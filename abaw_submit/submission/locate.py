@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.corpus.lines import Lines
+from abaw_submit.corpus.mtl import MtlList
 from abaw_submit.corpus.numbers import IntArray
 from abaw_submit.corpus.templates import has_locations
 from abaw_submit.submission.findings import Place, Report
@@ -89,6 +91,21 @@ def _locate_exactly(lines: Lines, tracks: Mapping[str, int], first: int) -> Loca
 def _locate_each(lines: Lines, tracks: Mapping[str, int], report: Report, file: str, first: int) -> Located:
     offsets = dict(zip(tracks, np.cumsum([0, *tracks.values()]).tolist(), strict=False))
     numbers, rows, values = [], [], []
+    for index, track, row, value in _each_row(lines, report, file, first):
+        if track not in tracks:
+            report.add("unknown track", Place(file, index + 1, track, row))
+        elif not 1 <= row <= tracks[track]:
+            place = Place(file, index + 1, track, row, f"the template has rows 1 to {tracks[track]}")
+            report.add("extra row", place)
+        else:
+            numbers.append(index)
+            rows.append(offsets[track] + row - 1)
+            values.append(value)
+    return Located(*(np.array(column, np.int64) for column in (numbers, rows, values)))
+
+
+def _each_row(lines: Lines, report: Report, file: str, first: int) -> Iterator[tuple[int, str, int, int]]:
+    """The lines that name a row: index, track, row, first byte of the values."""
     for index in range(first, len(lines)):
         line = lines[index]
         match = _EXACT.match(line)
@@ -102,17 +119,45 @@ def _locate_each(lines: Lines, tracks: Mapping[str, int], report: Report, file: 
             if match is None:
                 continue
         track = match[1].decode("utf-8", "backslashreplace")
-        row = int(match[2])
-        if track not in tracks:
-            report.add("unknown track", Place(file, index + 1, track, row))
-        elif not 1 <= row <= tracks[track]:
-            place = Place(file, index + 1, track, row, f"the template has rows 1 to {tracks[track]}")
-            report.add("extra row", place)
+        yield index, track, int(match[2]), int(lines.starts[index]) + match.end()
+
+
+def locate_listed(
+    lines: Lines, wanted: MtlList, report: Report, file: str, first: int = 1
+) -> tuple[Located, dict[str, int]]:
+    """The same for a multi-task list, where a picture may come twice.
+
+    Returns:
+        The lines, their rows counted over the list sorted by track; and lines of the list by track.
+    """
+    tracks = dict(Counter(wanted.tracks))
+    rank = {track: number for number, track in enumerate(tracks)}
+    by_track = sorted(range(len(wanted.tracks)), key=lambda listed: rank[wanted.tracks[listed]])
+    position = {listed: at for at, listed in enumerate(by_track)}
+    open_places: dict[tuple[str, int], list[int]] = {}
+    for listed, place in enumerate(wanted.locations):
+        open_places.setdefault(place, []).append(listed)
+    numbers, rows, values = [], [], []
+    latest = -1
+    for index, track, row, value in _each_row(lines, report, file, first):
+        left = open_places.get((track, row))
+        if left is None:
+            kind = "extra row" if track in tracks else "unknown track"
+            report.add(kind, Place(file, index + 1, track, row, "not in the list"))
+        elif not left:
+            report.add("double row", Place(file, index + 1, track, row))
         else:
+            listed = left.pop(0)
+            if listed < latest:
+                report.add("order", Place(file, index + 1, track, row))
+            latest = max(latest, listed)
             numbers.append(index)
-            rows.append(offsets[track] + row - 1)
-            values.append(int(lines.starts[index]) + match.end())
-    return Located(*(np.array(column, np.int64) for column in (numbers, rows, values)))
+            rows.append(position[listed])
+            values.append(value)
+    for (track, row), left in open_places.items():
+        for _ in left:
+            report.add("missing row", Place(file, None, track, row))
+    return Located(*(np.array(column, np.int64) for column in (numbers, rows, values))), tracks
 
 
 def _report_rows(found: Located, tracks: Mapping[str, int], report: Report, file: str) -> None:

@@ -1,0 +1,155 @@
+"""The commands that make, check and pack submissions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from abaw_submit.cli.common import IN_FILE, IN_PATH, OUT_PATH, Command, json_option
+from abaw_submit.errors import ProblemsFound, UserError
+from abaw_submit.tasks import EDITIONS
+
+if TYPE_CHECKING:
+    from abaw_submit.submission.asked import Asked
+
+_KINDS = click.Choice(["AU", "EXPR", "VA", "MTL", "CE"], case_sensitive=False)
+_WRITABLE = click.Choice(["AU", "EXPR", "VA", "MTL"], case_sensitive=False)
+_EDITION = click.IntRange(EDITIONS[0], EDITIONS[-1])
+_TEMPLATE_HELP = "The organisers' template, blank or with dummy values (editions 5 on)."
+_TRACKS_HELP = "The organisers' list of test tracks (editions 1 to 3)."
+
+
+@click.command(cls=Command)
+@click.option("--task", type=_WRITABLE, required=True, help="The task; MTL needs scores of all three.")
+@click.option("--scores", type=IN_PATH, multiple=True, required=True, help="Scores: a .h5 file or a folder.")
+@click.option("--template", type=IN_FILE, help=_TEMPLATE_HELP)
+@click.option("--tracks", type=IN_FILE, help=_TRACKS_HELP)
+@click.option("--edition", type=_EDITION, help="Whose headers. Default: the template's; 3 for --tracks.")
+@click.option("--out", type=OUT_PATH, required=True, help="The file; for --tracks the folder.")
+def format(
+    task: str,
+    scores: tuple[Path, ...],
+    template: Path | None,
+    tracks: Path | None,
+    edition: int | None,
+    out: Path,
+) -> None:
+    """Scores to the official prediction file or files.
+
+    A row whose score is missing or not finite stops the writing. Numbers have six decimals and are
+    clipped to [-1, 1]; EXPR is the highest of the eight, an AU is 1 from 0.5 on. Several --scores of one
+    task are averaged per track.
+
+    \b
+    Example: abaw-submit format --task VA --scores applied/va.h5 --template va_sample.txt --out va.txt
+    """
+    from abaw_submit.submission.format import format_files
+
+    written = format_files(task, scores, out, template, tracks, edition)
+    if written is None:
+        click.echo(f"{out} is up to date.")
+        return
+    click.echo(f"Wrote {out}: {written.rows:,} rows of {written.tracks} tracks.")
+    if written.unused:
+        click.echo(f"Not asked for: {len(written.unused)} tracks with scores, {written.unused[0]} first.")
+
+
+@click.command(cls=Command)
+@click.argument("target", type=IN_PATH)
+@click.option("--task", type=_KINDS, required=True, help="The task; CE: compound expressions.")
+@click.option("--template", type=IN_FILE, help=_TEMPLATE_HELP)
+@click.option("--tracks", type=IN_FILE, help=_TRACKS_HELP)
+@click.option("--rows-from", type=IN_PATH, help="With --tracks: row counts of annotations or a template.")
+@click.option("--edition", type=_EDITION, help="Whose headers. Default: the template's, else the files'.")
+@click.option("--tracks-table", is_flag=True, help="List every track, not only those with problems.")
+@json_option
+def check(
+    target: Path,
+    task: str,
+    template: Path | None,
+    tracks: Path | None,
+    rows_from: Path | None,
+    edition: int | None,
+    tracks_table: bool,
+    as_json: bool,
+) -> None:
+    """Check a submission file, folder or zip, made by this tool or any other.
+
+    Says which dialect it is (one file, or one file per track), all problems grouped by kind with their
+    counts and first five places, and warnings. Exit 0: valid; 1: problems; 2: wrong usage.
+
+    \b
+    Example: abaw-submit check va.zip --task VA --template CVPR_6th_ABAW_VA_test_set_sample.txt
+    """
+    from abaw_submit.submission.asked import asked_for
+    from abaw_submit.submission.check import check as check_target
+    from abaw_submit.submission.findings import report_lines
+
+    report = check_target(target, task, asked_for(task, template, tracks, rows_from), edition)
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(report_lines(report, tracks_table)))
+    if not report.ok:
+        raise click.exceptions.Exit(ProblemsFound.exit_code)
+
+
+@click.command(cls=Command)
+@click.argument("files", type=IN_PATH, nargs=-1, required=True)
+@click.option("--out", type=OUT_PATH, required=True, help="The zip. <zip>.json beside it says what is in it.")
+@click.option("--task", type=_KINDS, help="The task. Default: the one `format` wrote the files for.")
+@click.option("--template", type=IN_FILE, help=f"{_TEMPLATE_HELP} Default: the one `format` was given.")
+@click.option("--tracks", type=IN_FILE, help=f"{_TRACKS_HELP} Default: the one `format` was given.")
+@click.option("--rows-from", type=IN_PATH, help="With --tracks: row counts of annotations or a template.")
+@click.option("--edition", type=_EDITION, help="Whose headers. Default: as in check.")
+def pack(
+    files: tuple[Path, ...],
+    out: Path,
+    task: str | None,
+    template: Path | None,
+    tracks: Path | None,
+    rows_from: Path | None,
+    edition: int | None,
+) -> None:
+    """Zip checked files, byte for byte the same every time.
+
+    FILES are prediction files or folders of <track>.txt. They lie at the root of the zip. It is checked
+    after it is written, and kept only if it is valid.
+
+    \b
+    Example: abaw-submit pack va.txt --out va.zip
+    """
+    from abaw_submit.submission.findings import report_lines
+    from abaw_submit.submission.pack import pack as pack_files
+
+    task, asked, source = _asked(files, task, template, tracks, rows_from)
+    report = pack_files(files, out, task, asked, edition, source)
+    click.echo("\n".join(report_lines(report)))
+    if asked is None:
+        click.echo("Completeness was not checked: give --template or --tracks.", err=True)
+
+
+def _asked(
+    files: tuple[Path, ...],
+    task: str | None,
+    template: Path | None,
+    tracks: Path | None,
+    rows_from: Path | None,
+) -> tuple[str, Asked | None, Path | None]:
+    """What the files have to hold: as given, else what `format` noted when it wrote them."""
+    from abaw_submit.submission.asked import asked_for
+    from abaw_submit.submission.provenance import rows_source
+
+    if template is None and tracks is None and (noted := rows_source(files[0])) is not None:
+        if task is not None and task != noted[0]:
+            raise UserError(f"{files[0]} was written for {noted[0]}; --task says {task}.")
+        task = noted[0]
+        template, tracks = (noted[2], None) if noted[1] == "template" else (None, noted[2])
+    if task is None:
+        raise UserError(f"Nothing says which task {files[0]} is for. Give --task and --template.")
+    if template is None and tracks is None:
+        return task, None, None
+    return task, asked_for(task, template, tracks, rows_from), template or tracks

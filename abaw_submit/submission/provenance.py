@@ -1,0 +1,65 @@
+"""Where a file came from: its stage record, and those of what that stage read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from abaw_submit.store import identify, read_record, sha256_file
+
+_DEEPEST = 12
+
+
+def provenance(path: Path | str, depth: int = 0) -> dict[str, Any]:
+    """The record of a file or folder as plain values: stage, version, settings, and its inputs likewise.
+
+    Times and machines are left out, so that the same work gives the same text.
+    """
+    path = Path(path)
+    record = _record_of(path)
+    if record is None:
+        return {"path": str(path), "identity": identify(path)} if path.exists() else {"path": str(path)}
+    inputs = []
+    for entry in record["inputs"]:
+        source = Path(entry["path"])
+        known = source.exists() and depth < _DEEPEST and identify(source) == entry["identity"]
+        more = provenance(source, depth + 1) if known else {}
+        inputs.append({**more, "path": entry["path"], "identity": entry["identity"]})
+    return {
+        "path": str(path),
+        "identity": identify(path),
+        "stage": record["stage"],
+        "version": record["version"],
+        "fingerprint": record["fingerprint"],
+        "settings": record["settings"],
+        "inputs": inputs,
+    }
+
+
+def _record_of(path: Path) -> dict[str, Any] | None:
+    """The record beside a file or in a folder, or in a file's folder; None if the file has changed since."""
+    for owner in (path, path.parent):
+        record = read_record(owner)
+        if record is None:
+            continue
+        if path.is_dir():
+            return record
+        written = {entry["sha256"] for entry in record["outputs"] if Path(entry["path"]).name == path.name}
+        if sha256_file(path) in written:
+            return record
+    return None
+
+
+def rows_source(path: Path | str) -> tuple[str, str, Path] | None:
+    """What `format` was asked for when it wrote a file: the task, "template" or "tracks", and that file.
+
+    None if there is no such record or the template is not there unchanged.
+    """
+    record = _record_of(Path(path))
+    if record is None or record["stage"] != "format" or not record["inputs"]:
+        return None
+    entry = record["inputs"][-1]
+    source = Path(entry["path"])
+    if not source.is_file() or identify(source) != entry["identity"]:
+        return None
+    return str(record["settings"]["task"]), str(record["settings"]["rows"]), source
