@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from abaw_submit.corpus.annotations import annotation_files, no_annotations
+from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.corpus.lines import read_lines
 from abaw_submit.corpus.templates import read_template
+from abaw_submit.errors import UserError
 from abaw_submit.tasks import TASKS, Task, get_task
 
 
@@ -45,3 +47,18 @@ def _counts(source: Path, task: Task | str | None) -> dict[str, dict[str, int]]:
     if not counts:
         raise no_annotations(source, tasks[-1])
     return {track: counts[track] for track in sorted(counts)}
+
+
+def crop_rows(crops: Path | str) -> dict[str, int]:
+    """Rows by track of a crops folder, as its ledgers say, in name order.
+
+    Raises:
+        UserError: no folder, no ledger in it, or a malformed one.
+    """
+    crops = Path(crops)
+    if not crops.is_dir():
+        raise UserError(f"No crops folder {crops}.")
+    ledgers = sorted(crops.glob(f"*/{LEDGER_NAME}"))
+    if not ledgers:
+        raise UserError(f"No <track>/{LEDGER_NAME} under {crops}. Make the crops with abaw-submit crop.")
+    return {path.parent.name: len(read_ledger(path)) for path in ledgers}
