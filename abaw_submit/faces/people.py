@@ -105,9 +105,13 @@ def choose(tracks: Sequence[str], tracklets: Sequence[Tracklet], min_rows: int) 
 
 
 def _main(people: Sequence[Person]) -> list[Person]:
-    """The main person's pieces: the heaviest, then all that fit to it in time and size."""
+    """The main person's pieces: the heaviest, then all that fit to it in looks, time and size."""
+    if not people:
+        return []
     chosen: list[Person] = []
-    for person in sorted(people, key=lambda p: (-p.weight, p.first, p.x)):
+    looks = max(people, key=lambda p: (p.weight, -p.first, -p.x)).looks
+    claim = {id(p): p.weight * (0.25 + max(0.0, likeness(p, looks))) for p in people}
+    for person in sorted(people, key=lambda p: (-claim[id(p)], p.first, p.x)):
         if chosen:
             usual = _weighted_median([p.size for p in chosen], [p.rows for p in chosen])
             taken = sum(person.overlaps(other) for other in chosen)

@@ -14,7 +14,7 @@ from abaw_submit.faces.detect import BOX, NO_FACES, SCORE, Detector, Faces, iou,
 from abaw_submit.faces.settings import CropSettings
 
 AGREE_IOU = 0.7  # two looks with faces that overlap so much have nothing surprising between them
-WHOLE_LOOK_EVERY = 5  # looks; between them a slow detector may look only around known faces
+WHOLE_LOOK_EVERY = 3  # looks; between them a slow detector may look only around known faces
 CUT_GREY = 28.0  # mean change of a tiny grey picture that is always a scene cut
 CUT_GREY_SUDDEN = 9.0  # smaller changes are one if they are also sudden
 CUT_SUDDEN = 6.0  # times the usual change of the frames before
@@ -42,7 +42,7 @@ class CutFinder:
 
     def __init__(self) -> None:
         self._last: npt.NDArray[np.float32] | None = None
-        self._usual = 0.0
+        self._usual: float | None = None  # unknown at the start and after a cut: it may be a pan
 
     def step(self, frame: Frame) -> bool:
         """True if a cut lies between the last frame and this one."""
@@ -51,10 +51,10 @@ class CutFinder:
         if last is None:
             return False
         change = float(np.abs(now - last).mean())
-        sudden = change > CUT_GREY_SUDDEN and change > CUT_SUDDEN * max(self._usual, 0.5)
+        usual = self._usual
+        sudden = usual is not None and change > max(CUT_GREY_SUDDEN, CUT_SUDDEN * usual)
         cut = change > CUT_GREY or sudden
-        if not cut:
-            self._usual += 0.2 * (change - self._usual)
+        self._usual = None if cut else change if usual is None else usual + 0.2 * (change - usual)
         return cut
 
 
