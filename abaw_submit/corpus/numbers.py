@@ -1,6 +1,7 @@
-"""Comma-separated numbers of many lines at once, exactly as `float` reads them.
+"""Comma-separated numbers of many lines at once, as `float` reads them.
 
-Plain decimals (`0.602`, `-5`, `1`) are read by NumPy over all lines; a line with anything else
+The result is exact while the digits make a number below 2**53 (15 digits always do), and within one
+unit in the last place up to 18 digits. Plain decimals (`0.602`, `-5`, `1`) are read by NumPy over all lines; a line with anything else
 (exponents, spaces, words, a wrong number of values) is marked and left to the caller.
 """
 
@@ -13,7 +14,7 @@ from abaw_submit.corpus.lines import Lines
 
 CHUNK_LINES = 32_768  # keeps the arrays of one step inside the processor's cache
 _WIDEST = 24  # bytes of a plain number; longer ones are left to the caller
-_MOST_DIGITS = 15  # so that the digits fit a float64 exactly, and one division rounds correctly
+_MOST_DIGITS = 18  # the digits fit an int64
 _POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
 _COMMA, _MINUS, _POINT, _ZERO = 44, 45, 46, 48
 
