@@ -21,8 +21,12 @@ def read_track_names(path: Path) -> list[str]:
 
 
 def track_names(given: Sequence[str]) -> list[str]:
-    """Tracks from arguments, each a track's name or a file that lists tracks; in name order, each once."""
+    """Tracks by name, list, template or annotation folder; in name order, each once."""
     names: set[str] = set()
     for item in given:
-        names.update(read_track_names(Path(item)) if Path(item).is_file() else [item])
+        path = Path(item)
+        if path.is_dir():
+            names.update(p.stem for p in path.rglob("*.txt") if not p.name.startswith("."))
+        else:
+            names.update(read_track_names(path) if path.is_file() else [item])
     return sorted(names)

@@ -80,19 +80,19 @@ def write_features(
         UserError: a valid row holds NaN or infinity, which means broken weights or input.
         ValueError: the shapes do not fit each other.
     """
-    matrix = np.array(values, np.float32)
+    matrix = np.asarray(values)
     good = np.asarray(valid, bool)
     times = np.asarray(time_s, np.float64)
     if matrix.ndim != 2 or good.shape != matrix.shape[:1] or times.shape != good.shape:
         raise ValueError(f"values {matrix.shape}, valid {good.shape}, time_s {times.shape} do not fit")
-    matrix[~good] = 0
-    broken = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+    broken = np.flatnonzero(~np.isfinite(matrix).all(axis=1) & good)
     if len(broken):
         raise UserError(
             f"{path}, row {broken[0] + 1}: {extractor} gave NaN or infinity ({len(broken)} rows)."
             " Check the weights and the input."
         )
-    stored = np.clip(matrix, -FLOAT16_MAX, FLOAT16_MAX).astype(np.float16)
+    stored = np.zeros(matrix.shape, np.float16)
+    stored[good] = np.clip(matrix[good], -FLOAT16_MAX, FLOAT16_MAX)
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["schema"] = SCHEMA
         file.attrs["extractor"] = extractor

@@ -1,0 +1,149 @@
+"""`extract`, `extractors` and `import-features`: one vector per row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from abaw_submit.cli.common import IN_DIR, IN_PATH, OUT_PATH, Command, jobs_option, json_option
+from abaw_submit.cli.progress import progress
+from abaw_submit.errors import ProblemsFound
+
+SHOWN_FAILURES = 20
+
+
+@click.command(cls=Command)
+@click.option("--extractor", required=True, help="A name of `abaw-submit extractors`, or module:attribute.")
+@click.option("--crops", type=IN_DIR, required=True, help="Crops with ledgers: rows, times and pictures.")
+@click.option("--videos", type=IN_PATH, multiple=True, help="Folder of videos, for audio; may be repeated.")
+@click.option("--out", type=OUT_PATH, required=True, help="Folder of the <track>.h5 files to write.")
+@click.option("--checkpoint", help="The extractor's weights: folder, file or name.")
+@click.option(
+    "--tracks", multiple=True, help="Only these: list, template, annotation folder or track; may be repeated."
+)
+@jobs_option
+@click.option("--shard", help="Only part i of n of the tracks, as 3/8; a last run without it collects.")
+@click.option("--batch", type=click.IntRange(min=1), default=64, help="Pictures at a time.")
+@click.option("--device", default="auto", help="auto, cpu or cuda.")
+def extract(
+    extractor: str,
+    crops: Path,
+    videos: tuple[Path, ...],
+    out: Path,
+    checkpoint: str | None,
+    tracks: tuple[str, ...],
+    jobs: int,
+    shard: str | None,
+    batch: int,
+    device: str,
+) -> None:
+    """One feature vector per row, cached in one HDF5 file per track.
+
+    Visual extractors look at the crops; rows without one are marked not valid. Audio extractors listen to
+    the videos, aligned by time with the rows; rows without sound are marked not valid. Tracks that are
+    up to date are kept. With a GPU, --jobs threads decode for it.
+
+    \b
+    Example: abaw-submit extract --extractor mae --checkpoint checkpoints/demo/va/encoder_0 --crops crops/ --out features/mae
+    """  # noqa: E501 - a command to copy
+    from abaw_submit.cli.tracklists import track_names
+    from abaw_submit.features.extract import Extraction
+    from abaw_submit.features.extract import extract as work
+
+    job = Extraction(extractor, out, checkpoint, batch, device)
+    report = work(
+        job,
+        crops,
+        videos=videos,
+        tracks=track_names(tracks),
+        jobs=jobs,
+        shard=shard,
+        progress=lambda results, total: progress(results, total, f"extract {extractor}"),
+    )
+    if not report.fresh:
+        click.echo(f"{out} is up to date.")
+        return
+    done = [r for r in report.results if r.problem is None]
+    rows, valid = sum(r.rows for r in done), sum(r.valid_rows for r in done)
+    new = sum(r.written for r in done)
+    click.echo(f"{out}: {len(done)} tracks ({new} new), {rows} rows, {valid} of them valid.")
+    _list_failures(report.failures, "could not be extracted")
+
+
+def _list_failures(failures: list[tuple[str, str]], what: str) -> None:
+    for track, why in failures[:SHOWN_FAILURES]:
+        click.echo(f"{track}: {why}", err=True)
+    if failures:
+        raise ProblemsFound(f"{len(failures)} tracks {what}; the rest is done.")
+
+
+@click.command(cls=Command)
+@json_option
+def extractors(as_json: bool) -> None:
+    """List the feature extractors: kind, numbers per row and the weights they take.
+
+    \b
+    Example: abaw-submit extractors --json
+    """
+    import json
+
+    from abaw_submit.features.registry import EXTRACTORS
+
+    if as_json:
+        table = [
+            {
+                "name": e.name,
+                "kind": e.kind,
+                "dim": e.dim,
+                "needs_weights": e.needs_weights,
+                "weights": e.weights,
+                "default": e.default_source,
+            }
+            for e in EXTRACTORS.values()
+        ]
+        click.echo(json.dumps(table, indent=2))
+        return
+    for e in EXTRACTORS.values():
+        default = f" (default {e.default_source})" if e.default_source else ""
+        click.echo(f"{e.name:11} {e.kind:7} {e.dim or 'any':>4}  weights: {e.weights}{default}")
+
+
+@click.command(name="import-features", cls=Command)
+@click.argument("source", type=IN_DIR)
+@click.option("--name", required=True, help="What made them; goes into the files.")
+@click.option("--crops", type=IN_DIR, help="Crops with ledgers: rows and times.")
+@click.option(
+    "--annotations", type=IN_PATH, help="Without crops: annotations or a template that give the rows."
+)
+@click.option("--columns", help="Of a CSV, only columns whose name matches this regular expression.")
+@click.option("--slack", type=click.IntRange(min=0), default=3, help="Rows a file may differ by at its end.")
+@click.option("--out", type=OUT_PATH, required=True, help="Folder of the <track>.h5 files to write.")
+def import_features(
+    source: Path,
+    name: str,
+    crops: Path | None,
+    annotations: Path | None,
+    columns: str | None,
+    slack: int,
+    out: Path,
+) -> None:
+    """Bring features made elsewhere into the cache: <track>.csv (OpenFace too), .npy or .npz.
+
+    Row k of a file is frame k, or what its column `frame` says. Row counts are checked against the crops or
+    the annotations; a few rows more or fewer at the end (--slack) are cut or marked not valid.
+
+    \b
+    Example: abaw-submit import-features openface/ --name openface --columns '^AU.*_r$' --crops crops/ --out features/openface
+    """  # noqa: E501 - a command to copy
+    from abaw_submit.features.importers import import_folder
+
+    report = import_folder(
+        source, out, name=name, crops=crops, annotations=annotations, columns=columns, slack=slack
+    )
+    if not report.fresh:
+        click.echo(f"{out} is up to date.")
+        return
+    done = [r for r in report.results if r.problem is None]
+    click.echo(f"{out}: {len(done)} tracks, {sum(r.rows for r in done)} rows.")
+    _list_failures(report.failures, "could not be imported")

@@ -1,0 +1,104 @@
+"""Visual features: crops through a frozen encoder."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from abaw_submit.corpus.ledger import Ledger, read_ledger
+from abaw_submit.features.cache import FLOAT16_MAX
+from abaw_submit.features.device import inference, pick_device, weights_hash
+from abaw_submit.features.images import crop_path, load_crop
+from abaw_submit.features.prefetch import ahead
+from abaw_submit.models.encoder import load_encoder
+from abaw_submit.store import fingerprint
+
+Images = npt.NDArray[np.uint8]
+Vectors = npt.NDArray[np.float32]
+VERSION = 1  # raise it when the numbers change
+
+
+class VisualExtractor(Protocol):
+    """What a visual extractor is; docs/how-to/add-an-extractor.md shows one.
+
+    Attributes:
+        kind: "visual".
+        dim: numbers per row.
+        size_px: side of the pictures it takes.
+        identity: hash of the weights and of everything else that changes the numbers.
+    """
+
+    kind: ClassVar[str]
+    dim: int
+    size_px: int
+    identity: str
+
+    def __call__(self, images: Images) -> Vectors:
+        """(batch, size_px, size_px, 3) uint8 RGB to (batch, dim)."""
+
+
+class EncoderFeatures:
+    """The extractor around `models.encoder`.
+
+    Args:
+        source: what `load_encoder` takes: a checkpoint folder, an official MAE file or a timm name.
+        device: "auto", "cpu", "cuda".
+
+    Raises:
+        UserError: no encoder there.
+    """
+
+    kind: ClassVar[str] = "visual"
+
+    def __init__(self, source: str, device: str = "cpu") -> None:
+        self._device = pick_device(device)
+        self._encoder = load_encoder(source).to(self._device).eval()
+        self.dim, self.size_px = self._encoder.dim, self._encoder.size_px
+        preprocessing = [self.size_px, list(self._encoder.mean), list(self._encoder.std)]
+        self.identity = fingerprint("encoder", VERSION, preprocessing, weights_hash(self._encoder))
+
+    @torch.inference_mode()
+    def __call__(self, images: Images) -> Vectors:
+        """Features of (batch, size_px, size_px, 3) uint8 RGB pictures: (batch, dim) float32."""
+        pixels = torch.from_numpy(images).to(self._device, non_blocking=True)
+        with inference(self._device):
+            features = self._encoder(pixels.permute(0, 3, 1, 2).float() / 255)
+        return np.asarray(features.float().cpu().numpy(), np.float32)
+
+
+def visual_features(
+    folder: Path | str, extractor: VisualExtractor, *, batch: int = 64, threads: int = 1
+) -> tuple[npt.NDArray[np.float16], Ledger]:
+    """One vector per row of a track that has a crop, decoded ahead by threads while the encoder works.
+
+    A batch never holds rows of two tracks, so a track's numbers do not depend on the others.
+
+    Args:
+        folder: `crops/<track>`, with its ledger.
+        extractor: what turns pictures into vectors.
+        batch: pictures at a time.
+        threads: threads that decode.
+
+    Returns:
+        values (rows, dim), zeros where the row has no crop (`found` is False), and the ledger.
+
+    Raises:
+        UserError: the ledger or a crop is missing or broken.
+    """
+    ledger = read_ledger(folder)
+    values = np.zeros((len(ledger), extractor.dim), np.float16)
+    rows = ledger.row[ledger.found]
+    batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
+
+    def load(part: npt.NDArray[np.int64]) -> Images:
+        return np.stack([load_crop(crop_path(folder, int(row)), extractor.size_px) for row in part])
+
+    with ThreadPoolExecutor(threads) as pool:
+        for part, images in zip(batches, ahead(pool, load, batches, threads + 1), strict=True):
+            values[part - 1] = np.clip(extractor(images), -FLOAT16_MAX, FLOAT16_MAX)
+    return values, ledger
