@@ -7,7 +7,6 @@ is loaded with weights_only.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
@@ -84,13 +83,11 @@ def write_weights(folder: Path, state: Mapping[str, Tensor]) -> Path:
 
 
 def write_last(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write `last.pt`, from which a killed run goes on. Equal states are equal bytes."""
+    """Write `last.pt`, from which a killed run goes on."""
     import torch
 
-    buffer = io.BytesIO()  # torch.save would put the temporary file's name into the archive
-    torch.save(dict(state), buffer)
     with atomic_path(folder / LAST_NAME) as temporary:
-        temporary.write_bytes(buffer.getbuffer())
+        torch.save(dict(state), temporary)
 
 
 def read_last(folder: Path, fingerprint: str) -> dict[str, Any] | None:
