@@ -34,7 +34,7 @@ def check(target: Path | str, kind: str, asked: Asked | None = None, edition: in
         UserError: there is no such target.
     """
     grammar = grammar_of(kind, edition or _template_edition(asked, kind) or LATEST_EDITION)
-    report = Report(str(target), grammar.name, grammar.edition)
+    report = Report(str(target), grammar.name, grammar.edition, grammar.columns)
     members = open_members(target, report)
     texts = [(member, lines) for member in members if (lines := _text(member, report)) is not None]
     if not members and not report.problems:
@@ -45,7 +45,7 @@ def check(target: Path | str, kind: str, asked: Asked | None = None, edition: in
     if report.dialect == PER_TRACK:
         if edition is None:
             grammar = _edition_of(texts[0][1], grammar)
-            report.edition = grammar.edition
+            report.edition, report.edition_columns = grammar.edition, grammar.columns
         _check_tracks(texts, grammar, asked, report)
     else:
         for member, lines in texts:

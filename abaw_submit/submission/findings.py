@@ -103,6 +103,7 @@ class Report:
         target: what was checked.
         kind: AU, EXPR, VA, MTL or CE.
         edition: whose header was expected.
+        edition_columns: names of the values of a row in that edition.
         dialect: "single file" or "per-track files"; "" if not known.
         container: "file", "folder" or "zip".
         files: names of the submission files in it.
@@ -113,6 +114,7 @@ class Report:
     target: str
     kind: str
     edition: int
+    edition_columns: tuple[str, ...] = ()
     dialect: str = ""
     container: str = "file"
     files: list[str] = field(default_factory=list)

@@ -124,10 +124,10 @@ def _complete(scores: Scores, track: str, rows: int, exact: bool) -> FloatArray:
     finite = np.isfinite(values)
     if not finite.all():
         row = int(np.argmin(finite.all(axis=1)))
-        column = scores.task.columns[int(np.argmin(finite[row]))]
+        column = int(np.argmin(finite[row]))
         raise UserError(
-            f"Track {track}, row {row + 1}: the {name} score of {column} is {values[row].min()};"
-            " expected a finite number. Nothing was written."
+            f"Track {track}, row {row + 1}: the {name} score of {scores.task.columns[column]} is"
+            f" {values[row, column]}; expected a finite number. Nothing was written."
         )
     return values
 

@@ -16,8 +16,8 @@ from abaw_submit.corpus.numbers import IntArray
 from abaw_submit.corpus.templates import has_locations
 from abaw_submit.submission.findings import Place, Report
 
-_EXACT = re.compile(rb"([^/,]+)/(\d{5}|[1-9]\d{5,})\.jpg,")
-_MEANT = re.compile(rb"\s*\"?(?:\./)?(.+?)\s*[/\\]\s*(\d{1,9})(?:\.\w+)?\"?\s*(?:,|$)")
+_EXACT = re.compile(rb"([^\s/,\"](?:[^/,\"]*[^\s/,\"])?)/(\d{5}|[1-9]\d{5,})\.jpg,")
+_MEANT = re.compile(rb"\s*\"?(?:\./)?([^,\"]+?)\s*[/\\]\s*(\d{1,9})(?:\.\w+)?\"?\s*(?:,|$)")
 
 
 @dataclass(frozen=True)
