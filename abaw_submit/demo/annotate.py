@@ -44,7 +44,7 @@ def rate(rng: np.random.Generator, behaviour: Behaviour, times_s: FloatArray) ->
     noise = 0.05 * np.c_[drift(rng, n, 0.8), drift(rng, n, 0.8)]
     va = np.clip(follow(truth, RATER_LAG_S) + noise, -1, 1)
 
-    shaky = (0.14 * drift(rng, n, 0.5))[:, None] + 0.09 * np.stack([drift(rng, n, 0.4) for _ in range(12)], 1)
+    shaky = (0.08 * drift(rng, n, 0.5))[:, None] + 0.06 * np.stack([drift(rng, n, 0.4) for _ in range(12)], 1)
     seen = behaviour.action + shaky > AU_VISIBLE
     seen ^= _runs(rng, n, 12, share=0.02)
 
@@ -54,7 +54,7 @@ def rate(rng: np.random.Generator, behaviour: Behaviour, times_s: FloatArray) ->
     for start, end in zip(starts, np.r_[borders, n], strict=True):
         early = start + round(rng.normal(0.08, 0.12) * RATE_HZ) if start else 0
         kind = behaviour.expression[start]
-        if rng.random() < 0.10:
+        if rng.random() < 0.07:
             kind = _MISTAKEN[int(kind)]
         expression[max(early, 0) : end] = kind
     return Labels(

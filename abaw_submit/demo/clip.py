@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from abaw_submit.demo import scene, voice
-from abaw_submit.demo.annotate import annotation_text, gaps, rate
-from abaw_submit.demo.dynamics import RATE_HZ, Behaviour, at_times, behave
+from abaw_submit.demo.annotate import Labels, annotation_text, gaps, rate
+from abaw_submit.demo.dynamics import RATE_HZ, Behaviour, at_times, behave, expression_deck
 from abaw_submit.demo.media import Sound, write_video
 from abaw_submit.demo.people import FloatArray, make_person, rng_for
 from abaw_submit.demo.plan import NARROW, Clip, TrackPlan
@@ -19,50 +19,74 @@ from abaw_submit.tasks import AU_COLUMNS, TASKS
 EDITION = 6
 
 
-def episodes_of(clip: Clip) -> int:
-    """How many expressions a person shows in a clip: one in about two seconds."""
-    return max(2, round(clip.frames / float(clip.rate) / 1.9))
+def draw_episodes(clips: tuple[Clip, ...], seed: int) -> list[list[list[int]]]:
+    """The expressions that each track of each clip shows, one in about a second and a half.
+
+    They are dealt from one deck, so that every expression comes up often enough in a small corpus.
+    """
+    deck = expression_deck(rng_for(seed, "deck"))
+    counts = [max(2, round(clip.frames / float(clip.rate) / 1.4)) for clip in clips]
+    return [
+        [[next(deck) for _ in range(count)] for _ in clip.tracks]
+        for clip, count in zip(clips, counts, strict=True)
+    ]
 
 
-def make_clip(clip: Clip, expressions: list[list[int]], out: Path, seed: int) -> list[Path]:
+def cast(clip: Clip, episodes: list[list[int]], seed: int) -> tuple[FloatArray, list[Actor]]:
+    """Simulate a clip's people, without drawing anything.
+
+    Args:
+        clip: the clip.
+        episodes: the expressions of each track.
+        seed: the corpus seed.
+
+    Returns:
+        (frames,) seconds from the first picture on, and one actor for each track.
+    """
+    shown_s = _frame_times(clip, seed)
+    length_s = float(shown_s[-1]) + 1 / float(clip.rate)
+    actors = []
+    for track, kinds in zip(clip.tracks, episodes, strict=True):
+        name = clip.track_name(track)
+        person = make_person(seed, track.who or name)
+        behaviour = behave(rng_for(seed, name, "behaviour"), person, length_s, kinds)
+        motion = rng_for(seed, name, "motion")
+        place, visible = _place(clip, track), _visible(track, clip.frames)
+        actors.append(scene.film_actor(motion, person, behaviour, shown_s, place, visible, track.occluded))
+    return shown_s, actors
+
+
+def track_labels(
+    clip: Clip, track: TrackPlan, actor: Actor, shown_s: FloatArray, seed: int
+) -> tuple[Labels, FloatArray]:
+    """What the raters say of a track, and (rows,) the time of each annotation row."""
+    rows, step = clip.frames + track.extra_rows, 1 / float(clip.rate)
+    row_s = np.r_[shown_s, shown_s[-1] + step * np.arange(1, 3)][:rows]
+    return rate(rng_for(seed, clip.track_name(track), "rater"), actor.behaviour, row_s), row_s
+
+
+def make_clip(clip: Clip, episodes: list[list[int]], out: Path, seed: int) -> list[Path]:
     """Write one clip's video, annotations and truth.
 
     Args:
         clip: what to make.
-        expressions: the episodes of each track.
+        episodes: the expressions of each track.
         out: the corpus folder.
         seed: the corpus seed.
 
     Returns:
         The files written.
     """
-    shown_s = _frame_times(clip, seed)
-    length_s = float(shown_s[-1]) + 1 / float(clip.rate)
-    actors: list[Actor] = []
+    shown_s, actors = cast(clip, episodes, seed)
     written: list[Path] = []
-    for track, kinds in zip(clip.tracks, expressions, strict=True):
-        name = clip.track_name(track)
-        person = make_person(seed, track.who or name)
-        behaviour = behave(rng_for(seed, name, "behaviour"), person, length_s, kinds)
-        visible = _visible(track, clip.frames)
-        actor = scene.film_actor(
-            rng_for(seed, name, "motion"),
-            person,
-            behaviour,
-            shown_s,
-            _place(clip, track),
-            visible,
-            track.occluded,
-        )
-        actors.append(actor)
+    for track, actor in zip(clip.tracks, actors, strict=True):
         written += _write_labels(clip, track, actor, shown_s, out, seed)
     video = out / "videos" / f"{clip.name}{clip.suffix}"
     pictures = scene.film(rng_for(seed, clip.name, "film"), actors[::-1], shown_s, clip.size)
-    sound = _sound(clip, actors, length_s, seed)
-    start = shown_s + clip.picture_start_s
-    write_video(
-        video, pictures, start, clip.size, clip.rate, sound, not clip.variable and not clip.picture_start_s
-    )
+    sound = _sound(clip, actors, float(shown_s[-1]) + 1 / float(clip.rate), seed)
+    whole_frames = not clip.variable and not clip.picture_start_s
+    start_s = shown_s + clip.picture_start_s
+    write_video(video, pictures, start_s, clip.size, clip.rate, sound, whole_frames)
     return [video, *written]
 
 
@@ -115,9 +139,7 @@ def _write_labels(
     clip: Clip, track: TrackPlan, actor: Actor, shown_s: FloatArray, out: Path, seed: int
 ) -> list[Path]:
     name, rows = clip.track_name(track), clip.frames + track.extra_rows
-    step = 1 / float(clip.rate)
-    row_s = np.r_[shown_s, shown_s[-1] + step * np.arange(1, 3)][:rows]
-    labels = rate(rng_for(seed, name, "rater"), actor.behaviour, row_s)
+    labels, row_s = track_labels(clip, track, actor, shown_s, seed)
     seen = np.r_[actor.visible, actor.visible[-1:], actor.visible[-1:]][:rows]
     written = [_write_truth(out / "truth" / f"{name}.csv", actor, row_s, clip.frames)]
     for task in TASKS.values():

@@ -9,9 +9,7 @@ from typing import Any
 import cv2
 from joblib import Parallel, delayed
 
-from abaw_submit.demo.clip import EDITION, episodes_of, make_clip
-from abaw_submit.demo.dynamics import expression_deck
-from abaw_submit.demo.people import rng_for
+from abaw_submit.demo.clip import EDITION, draw_episodes, make_clip
 from abaw_submit.demo.plan import STILLS, Clip, clips_of, release_order
 from abaw_submit.demo.stills import make_stills
 from abaw_submit.store import Stage, write_text
@@ -69,12 +67,10 @@ RECIPE = 1  # raise it when the same seed makes other files
 
 def _work(clips: tuple[Clip, ...], out: Path, seed: int, stills: int) -> list[Any]:
     """One job a clip, one a batch of stills; longest first, so that workers end together."""
-    deck = expression_deck(rng_for(seed, "deck"))
     work = []
-    for clip in clips:
-        expressions = [[next(deck) for _ in range(episodes_of(clip))] for _ in clip.tracks]
+    for clip, episodes in zip(clips, draw_episodes(clips, seed), strict=True):
         cost = clip.frames * (1 + len(clip.tracks))
-        work.append((cost, delayed(_quietly)(make_clip, clip, expressions, out, seed)))
+        work.append((cost, delayed(_quietly)(make_clip, clip, episodes, out, seed)))
     for first in range(0, stills, _STILLS_A_JOB):
         count = min(_STILLS_A_JOB, stills - first)
         work.append((0, delayed(_quietly)(make_stills, out / "faces", seed, first, count)))

@@ -34,14 +34,14 @@ PLACES = np.array(
 #    AU1   2    4    6    7    10   12   15   23   24   25   26
 SHOWS = np.array(
     [
-        [.04, .04, .05, .02, .06, .03, .05, .04, .04, .06, .06, .03],  # Neutral
-        [.05, .08, .92, .10, .75, .20, .00, .10, .75, .45, .15, .06],  # Anger
-        [.04, .02, .60, .30, .45, .95, .02, .25, .08, .08, .40, .06],  # Disgust
-        [.92, .60, .60, .05, .25, .12, .03, .08, .06, .02, .85, .55],  # Fear
-        [.06, .12, .02, .90, .40, .25, .96, .00, .02, .02, .75, .20],  # Happiness
-        [.85, .10, .50, .10, .15, .10, .02, .90, .10, .30, .08, .02],  # Sadness
-        [.85, .92, .05, .02, .02, .05, .12, .02, .00, .00, .92, .85],  # Surprise
-        [.15, .25, .20, .15, .25, .20, .25, .10, .30, .40, .35, .12],  # Other
+        [.03, .03, .03, .02, .03, .02, .03, .02, .02, .03, .05, .02],  # Neutral
+        [.02, .04, .95, .05, .85, .12, .00, .06, .85, .35, .08, .03],  # Anger
+        [.02, .02, .40, .20, .30, .96, .00, .20, .04, .04, .30, .03],  # Disgust
+        [.95, .50, .60, .02, .12, .05, .00, .04, .03, .00, .88, .35],  # Fear
+        [.03, .06, .00, .92, .25, .12, .97, .00, .00, .00, .75, .12],  # Happiness
+        [.92, .05, .45, .05, .06, .04, .00, .94, .06, .20, .04, .00],  # Sadness
+        [.90, .95, .02, .00, .00, .02, .05, .00, .00, .00, .94, .92],  # Surprise
+        [.06, .18, .10, .06, .15, .12, .15, .10, .20, .55, .20, .06],  # Other
     ]
 )  # fmt: skip
 _DECK = (0, 0, 1, 2, 3, 4, 4, 5, 6, 7, 7)  # how often each expression comes up
@@ -114,7 +114,7 @@ def behave(rng: np.random.Generator, person: Person, seconds: float, expressions
     affect = np.clip(0.85 * face + hidden, -0.98, 0.98)
 
     shown = rng.random((len(kinds), 12)) < SHOWS[kinds]
-    strength = np.where(shown, rng.uniform(0.55, 1.0, shown.shape), rng.uniform(0.0, 0.12, shown.shape))
+    strength = np.where(shown, rng.uniform(0.62, 1.0, shown.shape), rng.uniform(0.0, 0.10, shown.shape))
     action = follow(follow(strength[episode], 0.10), 0.12)
     # the face also leaks the two dimensions directly
     action *= np.clip(0.85 + 0.35 * face[:, 1:], 0.5, 1.2)

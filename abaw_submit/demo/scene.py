@@ -72,7 +72,7 @@ def film_actor(
     poses = [Pose(*map(float, row)) for row in at_times(curves, times_s)]
     frames = len(times_s)
     slow = np.stack([drift(rng, n, 0.12) for _ in range(12)], axis=1)
-    twitch = 0.17 * at_times(slow, times_s) + 0.15 * rng.normal(size=(frames, 12))
+    twitch = 0.17 * at_times(slow, times_s) + 0.20 * rng.normal(size=(frames, 12))
     return Actor(person, behaviour, poses, visible, twitch, _hands(rng, times_s, occluded))
 
 
