@@ -26,6 +26,12 @@ SHOWN_FAILURES = 20
 @click.option("--shard", help="Only part i of n of the tracks, as 3/8; a last run without it collects.")
 @click.option("--batch", type=click.IntRange(min=1), default=64, help="Pictures at a time.")
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "no", "fp16", "bf16"]),
+    default="auto",
+    help="Mixed precision of the network; auto: fp16 on a GPU, no on a CPU.",
+)
 def extract(
     extractor: str,
     crops: Path,
@@ -37,6 +43,7 @@ def extract(
     shard: str | None,
     batch: int,
     device: str,
+    precision: str,
 ) -> None:
     """One feature vector per row, cached in one HDF5 file per track.
 
@@ -51,7 +58,7 @@ def extract(
     from abaw_submit.features.extract import Extraction
     from abaw_submit.features.extract import extract as work
 
-    job = Extraction(extractor, out, checkpoint, batch, device)
+    job = Extraction(extractor, out, checkpoint, batch, device, precision)
     report = work(
         job,
         crops,

@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
-from abaw_submit.errors import UserError
+from abaw_submit.errors import UserError, suggest
+
+_TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def pick_device(name: str) -> torch.device:
@@ -28,11 +30,22 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def inference(device: torch.device) -> AbstractContextManager[object]:
-    """Mixed precision on a GPU, plain float32 on a CPU."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.float16)
-    return nullcontext()
+def inference(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Mixed precision for a network that only runs forward.
+
+    Args:
+        device: where it runs.
+        precision: "no" is float32; "fp16" and "bf16" mixed; "auto" fp16 on a GPU, float32 on a CPU.
+
+    Raises:
+        UserError: another word.
+    """
+    if precision == "auto":
+        precision = "fp16" if device.type == "cuda" else "no"
+    if precision not in _TYPES:
+        raise UserError(f'Unknown precision "{precision}". {suggest(precision, [*_TYPES, "auto"])}')
+    kind = _TYPES[precision]
+    return nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
 
 
 def weights_hash(model: nn.Module) -> str:

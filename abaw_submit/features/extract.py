@@ -31,6 +31,7 @@ class Extraction:
         checkpoint: the extractor's weights; None takes its default ones.
         batch: pictures at a time.
         device: "auto", "cpu", "cuda".
+        precision: "auto", "no", "fp16" or "bf16".
         threads: threads that decode pictures for one process.
     """
 
@@ -39,6 +40,7 @@ class Extraction:
     checkpoint: str | None = None
     batch: int = 64
     device: str = "auto"
+    precision: str = "auto"
     threads: int = 1
 
 
@@ -104,6 +106,7 @@ def extract(
         settings={
             "extractor": entry.name,
             "checkpoint": None if _is_path(source) else source,
+            "precision": job.precision if entry.needs_weights else "no",
             "tracks": wanted,
             "videos": [(p.name, p.stat().st_size) for p in _videos_of(wanted, videos)],
             "crops": None if read_record(crops) else [_crops_identity(crops / t) for t in wanted],
@@ -146,7 +149,7 @@ def extract_track(job: Extraction, track: str, crops: Path, videos: Sequence[Pat
     What is wrong with the track becomes `problem`; what is wrong with the extractor is raised.
     """
     entry = get_extractor(job.extractor)
-    extractor = _load(entry, entry.source(job.checkpoint), job.device)
+    extractor = _load(entry, entry.source(job.checkpoint), job.device, job.precision)
     out = feature_path(job.out, track)
     try:
         if not (crops / track / LEDGER_NAME).is_file():
@@ -206,7 +209,7 @@ def _work(
 
 
 @lru_cache(maxsize=1)
-def _load(entry: Entry, source: str | None, device: str) -> Any:
+def _load(entry: Entry, source: str | None, device: str, precision: str) -> Any:
     if entry.needs_weights:
         import torch
 
@@ -214,7 +217,7 @@ def _load(entry: Entry, source: str | None, device: str) -> Any:
         torch.set_num_threads(1)
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)
-    return entry.create(source, device)
+    return entry.create(source, device, precision)
 
 
 def _on_gpu(job: Extraction) -> bool:
@@ -255,12 +258,13 @@ def _input_identity(folder: Path, video: Path | None, kind: str) -> str:
 
 
 def _crops_identity(folder: Path) -> str:
-    """The ledger's bytes, and the pictures' names and sizes: reading them all again takes as long as
-    extracting, and any change of a detector or a setting shows in boxes and in sizes."""
+    """The bytes of the ledger and of the crops' record, which holds a hash of the pictures, and the
+    pictures' names and sizes: reading them all again would take as long as extracting."""
     if not (folder / LEDGER_NAME).is_file():
         return ""
     pictures = sorted((p.name, p.stat().st_size) for p in folder.glob("*.jpg"))
-    return fingerprint(sha256_file(folder / LEDGER_NAME), pictures)
+    texts = [sha256_file(p) for p in sorted((*folder.glob("*.csv"), *folder.glob("*.json")))]
+    return fingerprint(texts, pictures)
 
 
 def _ledger_bytes(folder: Path) -> int:

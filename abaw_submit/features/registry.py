@@ -18,12 +18,12 @@ class Entry:
     Attributes:
         name: what `--extractor` takes.
         kind: "visual" (looks at crops) or "audio" (listens to videos).
-        target: "module:attribute" of a class or function that makes it from (source, device), or from
-            nothing where `needs_weights` is False.
+        target: "module:attribute" of a class or function that makes it from (source, device, precision),
+            or from nothing where `needs_weights` is False.
         dim: numbers per row; None where the weights decide.
         weights: what `--checkpoint` takes, for the reader.
         default_source: the checkpoint where none is given.
-        needs_weights: whether it is made from a source and a device.
+        needs_weights: whether it is made from a source, a device and a precision.
     """
 
     name: str
@@ -48,19 +48,20 @@ class Entry:
         except AttributeError:
             raise UserError(f'Extractor "{self.name}": {module} has no "{attribute}".') from None
 
-    def create(self, source: str | None, device: str) -> Any:
+    def create(self, source: str | None, device: str, precision: str) -> Any:
         """Make the extractor.
 
         Args:
             source: the weights; None takes `default_source`.
             device: "auto", "cpu", "cuda".
+            precision: "auto", "no", "fp16" or "bf16".
 
         Raises:
             UserError: it needs weights and none are given, or they cannot be loaded.
         """
         source = self.source(source)
         factory = self.load()
-        return factory(source, device) if self.needs_weights else factory()
+        return factory(source, device, precision) if self.needs_weights else factory()
 
     def source(self, given: str | None) -> str | None:
         """The weights to use: those given, or the default ones.

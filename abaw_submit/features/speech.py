@@ -30,6 +30,7 @@ class SpeechModel:
     Args:
         source: a folder in the transformers format (config.json and weights) or a hub name.
         device: "auto", "cpu", "cuda".
+        precision: "auto", "no", "fp16" or "bf16", as in `device.inference`.
 
     Raises:
         UserError: the weights cannot be had, or are of another type of model.
@@ -38,8 +39,8 @@ class SpeechModel:
     kind: ClassVar[str] = "audio"
     model_type: ClassVar[str]
 
-    def __init__(self, source: str, device: str = "cpu") -> None:
-        self._device = pick_device(device)
+    def __init__(self, source: str, device: str = "cpu", precision: str = "auto") -> None:
+        self._device, self._precision = pick_device(device), precision
         model, normalise = _load(source, self.model_type)
         self._model, self._normalise = model.to(self._device), normalise
         self.dim = int(model.config.hidden_size)
@@ -49,9 +50,8 @@ class SpeechModel:
         self._field = 1 + sum((k - 1) * math.prod(strides[:i]) for i, k in enumerate(kernels))
         self.core_samples = round(CORE_S * RATE_HZ / self._hop) * self._hop
         self.context_samples = round(CONTEXT_S * RATE_HZ / self._hop) * self._hop
-        self.identity = fingerprint(
-            self.model_type, VERSION, CORE_S, CONTEXT_S, normalise, weights_hash(model)
-        )
+        settings = [VERSION, precision, CORE_S, CONTEXT_S, normalise]
+        self.identity = fingerprint(self.model_type, settings, weights_hash(model))
 
     @torch.inference_mode()
     def vectors(self, window: Window) -> tuple[Times, Vectors]:
@@ -61,7 +61,7 @@ class SpeechModel:
             return np.zeros(0), np.zeros((0, self.dim), np.float32)
         if self._normalise:
             samples = (samples - samples.mean()) / torch.sqrt(samples.var(unbiased=False) + 1e-7)
-        with inference(self._device):
+        with inference(self._device, self._precision):
             states = self._model(samples[None]).last_hidden_state[0]
         centres = window.first + np.arange(len(states)) * self._hop + (self._field - 1) / 2
         keep = (centres >= window.core[0]) & ((centres < window.core[1]) | window.is_last)

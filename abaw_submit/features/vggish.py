@@ -24,6 +24,7 @@ class VggishEmbeddings:
     Args:
         source: a weights file or a folder of them.
         device: "auto", "cpu", "cuda".
+        precision: "auto", "no", "fp16" or "bf16", as in `device.inference`.
 
     Raises:
         UserError: no VGGish weights there.
@@ -34,15 +35,17 @@ class VggishEmbeddings:
     core_samples = round(15 * RATE_HZ / (HOP * HOP_FRAMES)) * HOP * HOP_FRAMES
     context_samples = 5 * HOP * HOP_FRAMES  # more than one patch
 
-    def __init__(self, source: str, device: str = "cpu") -> None:
-        self._device = pick_device(device)
+    def __init__(self, source: str, device: str = "cpu", precision: str = "auto") -> None:
+        self._device, self._precision = pick_device(device), precision
         self._model = load_vggish(source).to(self._device)
         self.dim = self._model.dim
         if self.pca:
             self._model.postprocess(
                 torch.zeros(1, self.dim, device=self._device)
             )  # refuse weights without it
-        self.identity = fingerprint("vggish", VERSION, HOP_FRAMES, self.pca, weights_hash(self._model))
+        self.identity = fingerprint(
+            "vggish", VERSION, precision, HOP_FRAMES, self.pca, weights_hash(self._model)
+        )
 
     @torch.inference_mode()
     def vectors(self, window: Window) -> tuple[Times, Vectors]:
@@ -55,7 +58,7 @@ class VggishEmbeddings:
         wanted = patches[keep]
         for at in range(0, len(wanted), BATCH):
             batch = torch.from_numpy(wanted[at : at + BATCH]).to(self._device)
-            with inference(self._device):
+            with inference(self._device, self._precision):
                 embeddings = self._model(batch).float()
             if self.pca:
                 embeddings = self._model.postprocess(embeddings)

@@ -48,6 +48,7 @@ class EncoderFeatures:
     Args:
         source: what `load_encoder` takes: a checkpoint folder, an official MAE file or a timm name.
         device: "auto", "cpu", "cuda".
+        precision: "auto", "no", "fp16" or "bf16", as in `device.inference`.
 
     Raises:
         UserError: no encoder there.
@@ -55,18 +56,18 @@ class EncoderFeatures:
 
     kind: ClassVar[str] = "visual"
 
-    def __init__(self, source: str, device: str = "cpu") -> None:
-        self._device = pick_device(device)
+    def __init__(self, source: str, device: str = "cpu", precision: str = "auto") -> None:
+        self._device, self._precision = pick_device(device), precision
         self._encoder = load_encoder(source).to(self._device).eval()
         self.dim, self.size_px = self._encoder.dim, self._encoder.size_px
         preprocessing = [self.size_px, list(self._encoder.mean), list(self._encoder.std)]
-        self.identity = fingerprint("encoder", VERSION, preprocessing, weights_hash(self._encoder))
+        self.identity = fingerprint("encoder", VERSION, precision, preprocessing, weights_hash(self._encoder))
 
     @torch.inference_mode()
     def __call__(self, images: Images) -> Vectors:
         """Features of (batch, size_px, size_px, 3) uint8 RGB pictures: (batch, dim) float32."""
         pixels = torch.from_numpy(images).to(self._device, non_blocking=True)
-        with inference(self._device):
+        with inference(self._device, self._precision):
             features = self._encoder(pixels.permute(0, 3, 1, 2).float() / 255)
         return np.asarray(features.float().cpu().numpy(), np.float32)
 
