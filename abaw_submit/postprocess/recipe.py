@@ -255,7 +255,7 @@ def mix(recipe: Recipe, column: Column, members: Mapping[str, Float]) -> Float:
         if np.isnan(values).any():  # the member has nothing for this track: the others stand in
             continue
         if column.knots:
-            values = ensemble.to_rank(values, np.asarray(column.knots[k]))
+            values = rank_level(values, column.knots, k)
         total += column.weights[k] * values
         weight += column.weights[k]
     if weight == 0:
@@ -264,6 +264,14 @@ def mix(recipe: Recipe, column: Column, members: Mapping[str, Float]) -> Float:
     if column.gain != 1.0:
         mean = column.centre + (mean - column.centre) * column.gain
     return smoothing.smooth(mean, after, rate_hz=recipe.rate_hz)
+
+
+def rank_level(values: Float, knots: Sequence[Sequence[float]], member: int) -> Float:
+    """Scores of a member brought to the members' common distribution: rank, then the mean of the members'
+    quantiles at that rank. Their mean is a rank mean on the scale of scores."""
+    table = np.asarray(knots, np.float64)
+    ranks = ensemble.to_rank(values, table[member])
+    return np.asarray(np.interp(ranks, np.linspace(0, 1, table.shape[1]), table.mean(axis=0)))
 
 
 def calibrate(column: Column, values: Float) -> Float:

@@ -88,11 +88,11 @@ def _line(z: Float, own: float, truth: Int, c: int, grid: Float) -> Float:
     rival = others.argmax(axis=1)
     needed = others[np.arange(len(z)), rival] - (z[:, c] - own)  # bias from which on c wins this row
     step = np.searchsorted(grid, needed)  # first grid value that wins
-    shape = (len(grid) + 1, classes, classes)
-    base = np.bincount(truth * classes + rival, minlength=classes * classes).reshape(classes, classes)
-    moved = np.zeros(shape)
-    np.add.at(moved, (step, truth, rival), -1.0)
-    np.add.at(moved, (step, truth, np.full_like(rival, c)), 1.0)
+    size, cells = classes * classes, (len(grid) + 1) * classes * classes
+    base = np.bincount(truth * classes + rival, minlength=size).reshape(classes, classes)
+    place = step * size + truth * classes
+    moved = np.bincount(place + c, minlength=cells) - np.bincount(place + rival, minlength=cells)
+    moved = moved.reshape(-1, classes, classes)
     confusion = base + moved.cumsum(axis=0)[:-1]
     # a little pull towards zero decides between equals
     return np.asarray(f1_of_confusion(confusion).mean(axis=-1) - 1e-6 * np.abs(grid))

@@ -1,0 +1,126 @@
+"""What a search needs of a task: fit a column's processing on some folds, and count how it does on others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.postprocess import ensemble
+from abaw_submit.postprocess.material import Material
+from abaw_submit.postprocess.recipe import Column, rank_level
+from abaw_submit.postprocess.smoothing import Filter, parse_filter
+
+Float = npt.NDArray[np.float64]
+Folds = tuple[int, ...]
+Pair = tuple[Filter, Filter]
+Columns = tuple[Column, ...]
+STEPS = ("ensemble", "smooth", "calibrate", "threshold")
+T = TypeVar("T")
+
+
+class Engine(Protocol):
+    """A task's search. A *part* is a set of columns chosen together: one AU, valence, all expressions."""
+
+    material: Material
+    pairs: Sequence[Pair]
+    parts: int
+
+    def steps(self) -> tuple[str, ...]:
+        """Steps that mean something for this task and these members."""
+
+    def fit(self, part: int, folds: Folds, steps: frozenset[str], pairs: Sequence[int] | None) -> Columns:
+        """Choose the processing of a part from the tracks of some folds alone.
+
+        Args:
+            part: which.
+            folds: folds that may be looked at, sorted.
+            steps: steps allowed; the others do nothing.
+            pairs: filters to choose from, by index; None: all.
+        """
+
+    def stats(self, part: int, columns: Columns) -> Float:
+        """Statistics of every track, (tracks, columns of the part, ...), under some processing."""
+
+    def score(self, stats: Float) -> Float:
+        """A part's score (the mean over its outputs) from summed statistics; leading axes are kept."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to do a step inside a fit.
+
+    Attributes:
+        value: whatever describes it.
+        cost: how much it asks of the data: members with a weight, say. Among options that are as good as the
+            best within one standard error, the cheapest wins.
+        pooled: its score on held-out folds, pooled.
+        by_fold: its score on each held-out fold.
+    """
+
+    value: object
+    cost: float
+    pooled: float
+    by_fold: tuple[float, ...]
+
+
+def one_standard_error(options: Sequence[Option]) -> Option:
+    """The cheapest option not worse than the best by more than one standard error of their difference
+    over folds (Breiman et al. 1984); among equally cheap ones the best. The first wins ties."""
+    best = max(options, key=lambda o: o.pooled)
+    fine = []
+    for option in options:
+        gap = np.asarray(best.by_fold) - np.asarray(option.by_fold)
+        error = float(gap.std(ddof=1) / np.sqrt(len(gap))) if len(gap) > 1 else 0.0
+        if best.pooled - option.pooled <= error + 1e-12:
+            fine.append(option)
+    cheapest = min(o.cost for o in fine)
+    return max((o for o in fine if o.cost <= cheapest), key=lambda o: o.pooled)
+
+
+def held_out(folds: Folds) -> list[tuple[Folds, int]]:
+    """The divisions of some folds: (the others, the one left out). With one fold there is nothing to leave
+    out, and it stands for both."""
+    if len(folds) == 1:
+        return [(folds, folds[0])]
+    return [(tuple(k for k in folds if k != j), j) for j in folds]
+
+
+def remember(function: Callable[..., T]) -> Callable[..., T]:
+    """Keep a method's results by its arguments, in the instance's `memory`."""
+
+    def wrapper(self: object, *args: object) -> T:
+        memory: dict[object, T] = self.__dict__.setdefault("_memory", {})
+        key = (function.__name__, *args)
+        if key not in memory:
+            memory[key] = function(self, *args)
+        return memory[key]
+
+    return wrapper
+
+
+def mixed_rows(material: Material, output: int, column: Column) -> Float:
+    """The weighted mean of all rows of an output, smoothed and widened, not yet calibrated: what
+    `recipe.mix` does for one track."""
+    before, after = parse_filter(column.before), parse_filter(column.after)
+    total = np.zeros(material.scores.shape[2])
+    for k, weight in enumerate(column.weights):
+        if weight:
+            values = material.filtered(material.scores[k, output], before)
+            total += weight * (rank_level(values, column.knots, k) if column.knots else values)
+    total = material.filtered(total, after)
+    return column.centre + (total - column.centre) * column.gain if column.gain != 1 else total
+
+
+def rank_knots(
+    material: Material, output: int, folds: Folds, before: Filter
+) -> tuple[tuple[float, ...], ...]:
+    """Quantiles of each member's scores of an output on some folds; the truth is not used."""
+    mine = np.repeat(np.isin(material.fold, folds), material.lengths)
+    return tuple(
+        tuple(ensemble.rank_knots(material.filtered(x[output], before)[mine]).tolist())
+        for x in material.scores
+    )

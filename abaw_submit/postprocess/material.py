@@ -1,0 +1,215 @@
+"""What a search works on: all members' scores and the truth, packed by track, divided into folds by group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.errors import UserError
+from abaw_submit.postprocess.recipe import check_members
+from abaw_submit.postprocess.scores import Scores
+from abaw_submit.postprocess.smoothing import Filter, Pack, fill_missing
+from abaw_submit.tasks import Task
+
+Float = npt.NDArray[np.float64]
+Int = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Scores and truth of the same tracks, end to end.
+
+    Attributes:
+        task: the task.
+        names: tracks, sorted.
+        groups: group of each track.
+        fold: fold of each track, (tracks,); a group lies in one fold.
+        folds: number of folds.
+        members: names of the score sets, sorted.
+        lengths: rows of each track, (tracks,).
+        scores: (members, outputs, rows), gaps filled.
+        truth: (rows, label columns).
+        valid: (rows,) annotated rows.
+        rate_hz: rows per second.
+    """
+
+    task: Task
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    fold: Int
+    folds: int
+    members: tuple[str, ...]
+    lengths: Int
+    scores: Float
+    truth: npt.NDArray[np.float32]
+    valid: Bool
+    rate_hz: float
+
+    @cached_property
+    def pack(self) -> Pack:
+        """For filtering a column of all tracks at once."""
+        return Pack(self.lengths.tolist())
+
+    @cached_property
+    def starts(self) -> Int:
+        """First row of each track, and the end: (tracks + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.lengths)])
+
+    @cached_property
+    def track_of_valid(self) -> Int:
+        """Track of each valid row."""
+        return np.repeat(np.arange(len(self.names)), self.lengths)[self.valid]
+
+    @cached_property
+    def fold_of_valid(self) -> Int:
+        """Fold of each valid row."""
+        return np.asarray(self.fold[self.track_of_valid])
+
+    @cached_property
+    def group_list(self) -> list[str]:
+        """Groups of the tracks as a list, for the bootstrap."""
+        return list(self.groups)
+
+    def filtered(self, column: Float, filter: Filter) -> Float:
+        """A column of all rows after a filter, track by track."""
+        return self.pack.run(column, filter.in_rows(self.rate_hz))
+
+
+def build(
+    task: Task,
+    members: Mapping[str, Scores],
+    truth: Mapping[str, tuple[npt.NDArray[np.float32], Bool]],
+    *,
+    folds: int = 5,
+    group: Callable[[str], str],
+    rate_hz: float,
+) -> Material:
+    """Pack scores and truth. The order of members and tracks does not matter.
+
+    Args:
+        task: the task.
+        members: name -> scores; all of the same tracks.
+        truth: track -> labels (rows, label columns) and valid (rows,); other tracks are ignored.
+        folds: folds for cross-fitting; fewer if there are fewer groups.
+        group: the group of a track; a group never lies on both sides.
+        rate_hz: rows per second.
+
+    Raises:
+        UserError: no track has both scores and valid truth, rows differ, or fewer than three groups.
+    """
+    members = dict(sorted(members.items()))
+    names = [t for t in check_members(task, members) if t in truth and truth[t][1].any()]
+    if not names:
+        raise UserError(
+            "No track has both scores and truth. Compare the track names of --scores and --truth."
+        )
+    for t in names:
+        rows, scored = len(truth[t][0]), len(next(iter(members.values()))[t])
+        if rows != scored:
+            raise UserError(
+                f"Track {t}: truth has {rows} rows, scores {scored}. Scores need a row per frame."
+            )
+    groups = [group(t) for t in names]
+    valid_rows = [int(truth[t][1].sum()) for t in names]
+    fold, number = divide(groups, valid_rows, folds)
+    columns = []
+    for scores in members.values():
+        for track in names:
+            if np.isinf(scores[track]).any():
+                raise UserError(f"Track {track} holds infinite scores.")
+        columns.append([_column(scores, names, k) for k in range(task.outputs)])
+    values = np.array(columns, np.float64)
+    _stand_in(values)
+    return Material(
+        task,
+        tuple(names),
+        tuple(groups),
+        fold,
+        number,
+        tuple(members),
+        np.array([len(truth[t][0]) for t in names]),
+        values,
+        np.concatenate([truth[t][0] for t in names]),
+        np.concatenate([truth[t][1] for t in names]),
+        rate_hz,
+    )
+
+
+def _column(scores: Scores, names: Sequence[str], k: int) -> Float:
+    parts = [np.asarray(scores[t][:, k], np.float64) for t in names]
+    return np.concatenate([fill_missing(p) if np.isnan(p).any() else p for p in parts])
+
+
+def _stand_in(values: Float) -> None:
+    """A member with nothing at all for a track is stood in for by the mean of the others."""
+    gaps = np.isnan(values)
+    if gaps.any():
+        count = (~gaps).sum(axis=0)
+        if not count.all():
+            raise UserError("A track has no score of any member in an output; predict it again.")
+        mean = np.where(gaps, 0, values).sum(axis=0) / count
+        for m in range(len(values)):
+            values[m][gaps[m]] = mean[gaps[m]]
+
+
+def divide(groups: Sequence[str], rows: Sequence[int], folds: int) -> tuple[Int, int]:
+    """The fold of each track: groups whole, largest first, each into the fold with fewest rows so far.
+
+    >>> divide(["a", "b", "a", "c"], [5, 9, 5, 1], 3)[0].tolist()
+    [0, 1, 0, 2]
+
+    Raises:
+        UserError: fewer than three groups, or fewer than two folds asked.
+    """
+    size: dict[str, int] = {}
+    for g, n in zip(groups, rows, strict=True):
+        size[g] = size.get(g, 0) + n
+    if len(size) < 3:
+        raise UserError(
+            f"{len(size)} groups of tracks; at least 3 are needed to choose anything honestly.\n"
+            "Give more annotated tracks, or a finer --group."
+        )
+    if folds < 3:
+        raise UserError(f"--folds {folds}: at least 3, or there is nothing left to choose on inside a fold.")
+    number = min(folds, len(size))
+    load = [0] * number
+    place: dict[str, int] = {}
+    for g in sorted(size, key=lambda g: (-size[g], g)):
+        k = load.index(min(load))
+        place[g] = k
+        load[k] += size[g]
+    return np.array([place[g] for g in groups]), number
+
+
+def grouping(pattern: str | None) -> Callable[[str], str]:
+    """The group of a track by a regular expression (its first bracket, or all it matches); by default the
+    recording: left, right and parts of one video together.
+
+    >>> grouping(r"^(sub\\d+)")("sub3_vid1")
+    'sub3'
+
+    Raises:
+        UserError: not a regular expression; the returned function raises for a track it does not match.
+    """
+    if pattern is None:
+        from abaw_submit.corpus.tracks import sibling_group
+
+        return sibling_group
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f'--group "{pattern}" is not a regular expression: {error}.') from None
+
+    def group(track: str) -> str:
+        found = expression.search(track)
+        if found is None:
+            raise UserError(f'--group "{pattern}" does not match the track {track}.')
+        return found.group(1) if expression.groups else found.group(0)
+
+    return group

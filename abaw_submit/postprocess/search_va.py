@@ -1,0 +1,350 @@
+"""The search for valence and arousal: second moments per track stand for all rows.
+
+For every filter, the products of (1, each filtered member, truth) are summed per track once. Means, spreads,
+weights, calibration and CCC of any weighted mean on any set of tracks follow from these sums.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.metrics import ccc_of
+from abaw_submit.postprocess import calibration, ensemble
+from abaw_submit.postprocess.engine import (
+    Columns,
+    Folds,
+    Option,
+    Pair,
+    held_out,
+    mixed_rows,
+    one_standard_error,
+    rank_knots,
+    remember,
+)
+from abaw_submit.postprocess.material import Material
+from abaw_submit.postprocess.recipe import Column
+
+Float = npt.NDArray[np.float64]
+Floats = tuple[float, ...]
+Knots = tuple[tuple[float, ...], ...]
+SHRINK = (0.0, 0.1, 1.0)
+DEGREES = (1.0, 0.9, 0.8, 1.1)
+RESTORE = (0.0, 0.5, 1.0)
+_MONOTONE_STRIDE = 5  # rows skipped when fitting a monotone map: neighbours tell the same
+
+
+class SearchVA:
+    """See `engine.Engine`; a part is one of the two outputs.
+
+    Args:
+        material: scores and truth.
+        pairs: filters (on members, on their mean); the first is none.
+        progress: wraps the list of filters while the sums are made.
+    """
+
+    parts = 2
+
+    def __init__(
+        self,
+        material: Material,
+        pairs: Sequence[Pair],
+        progress: Callable[[Sequence[Pair]], Iterable[Pair]] | None = None,
+    ) -> None:
+        self.material, self.pairs = material, list(pairs)
+        tracks, size = len(material.names), len(material.members) + 2
+        self.grams = np.empty((2, len(self.pairs), tracks, size, size))
+        for f, (before, after) in enumerate(progress(self.pairs) if progress else self.pairs):
+            for o in range(2):
+                rows = [material.filtered(material.filtered(x[o], before), after) for x in material.scores]
+                self.grams[o, f] = self._gram(o, rows)
+        self._by_text = {(str(b), str(a)): k for k, (b, a) in enumerate(self.pairs)}
+        one_hot = np.eye(material.folds)[material.fold]
+        self.by_fold = np.einsum("tk,oftij->ofkij", one_hot, self.grams, optimize=True)
+
+    def _gram(self, o: int, columns: Sequence[Float]) -> Float:
+        """Products summed per track, (tracks, n + 2, n + 2), of (1, columns, truth) over valid rows."""
+        m = self.material
+        table = np.column_stack([np.ones(len(m.valid)), *columns, m.truth[:, o].astype(np.float64)])
+        table *= m.valid[:, None]
+        return np.stack([part.T @ part for part in np.split(table, m.starts[1:-1])])
+
+    def steps(self) -> tuple[str, ...]:
+        several = ("ensemble",) if len(self.material.members) > 1 else ()
+        return (*several, "smooth", "calibrate")
+
+    def score(self, stats: Float) -> Float:
+        return np.asarray(ccc_of(stats).mean(axis=-1))
+
+    # ---- fitting ---------------------------------------------------------------------------------
+
+    @remember
+    def fit(
+        self, part: int, folds: Folds, steps: frozenset[str], pairs: tuple[int, ...] | None = None
+    ) -> Columns:
+        number = len(self.material.members)
+        allowed = list(range(len(self.pairs))) if pairs is None else list(pairs)
+        choices = allowed if "smooth" in steps else [0]
+        weights = ensemble.equal_weights(number)
+        aligned = "calibrate" in steps
+        sums = self.by_fold[part][:, list(folds)].sum(axis=1)  # (filters, n, n)
+        ranked = False
+        if "ensemble" in steps and number > 1:
+            coarse = choices[:: max(len(choices) // 24, 1)]
+            trial = [ensemble.fitted_weights(*_moments(sums[f]), SHRINK[1]) for f in coarse]
+            quality = [float(_quality(sums[f], w, aligned)) for f, w in zip(coarse, trial, strict=True)]
+            f = coarse[int(np.argmax(quality))]
+            weights = self._weights(part, folds, f, aligned)
+            f = self._filter(sums, choices, weights, aligned)
+            weights = self._weights(part, folds, f, aligned)
+            ranked = self._rank_is_better(part, folds, f, weights, aligned)
+        f = self._filter(sums, choices, weights, aligned)
+        before, after = self.pairs[f]
+        column = Column(tuple(weights.tolist()), str(before), str(after))
+        if ranked:
+            column = self._ranked(part, folds, f)
+        if "ensemble" in steps and not aligned:
+            column = self._restored(part, folds, f, column)
+        if aligned:
+            column = self._calibrated(part, folds, column)
+        return (column,)
+
+    def _filter(self, sums: Float, choices: list[int], weights: Float, aligned: bool) -> int:
+        return choices[int(np.argmax(_quality(sums[choices], weights, aligned)))]
+
+    def _weights(self, part: int, folds: Folds, f: int, aligned: bool) -> Float:
+        """Weights for one filter: the way of weighting is chosen on held-out folds."""
+        by_fold = self.by_fold[part][f]
+        whole = by_fold[list(folds)].sum(axis=0)
+        ways = _ways(whole)
+        options = []
+        for way in ways:
+            scores, pooled = [], np.zeros(6)
+            for inner, j in held_out(folds):
+                train = by_fold[list(inner)].sum(axis=0)
+                weights = way(train)
+                vector = _vector(train, weights, aligned)
+                stats = _stats(by_fold[j], vector)
+                pooled += stats
+                scores.append(float(ccc_of(stats)))
+            weights = way(whole)
+            options.append(Option(weights, float((weights > 0).sum()), float(ccc_of(pooled)), tuple(scores)))
+        return np.asarray(one_standard_error(options).value, np.float64)
+
+    @remember
+    def _ranked(self, part: int, folds: Folds, f: int) -> Column:
+        """The rank mean: quantiles of the members' scores on these folds; the truth is not used."""
+        before, after = self.pairs[f]
+        knots = rank_knots(self.material, part, folds, before)
+        equal = tuple(ensemble.equal_weights(len(knots)).tolist())
+        return Column(equal, str(before), str(after), knots)
+
+    def _rank_is_better(self, part: int, folds: Folds, f: int, weights: Float, aligned: bool) -> bool:
+        """Equal weights need no truth, so ranks are tried where all members have a weight."""
+        if (weights == 0).any():
+            return False
+        gram = self._mixed(part, self._ranked(part, folds, f))[self._tracks(folds)].sum(axis=0)
+        usual = self.by_fold[part][f][list(folds)].sum(axis=0)
+        one = np.ones(1)
+        return bool(_quality(gram, one, aligned) > _quality(usual, weights, aligned) + 1e-3)
+
+    def _restored(self, part: int, folds: Folds, f: int, column: Column) -> Column:
+        """Widen the mean back towards the members' spread, as far as held-out folds like it."""
+        number = len(column.weights)
+        options: list[Option] = []
+        for degree in RESTORE:
+            scores, pooled = [], np.zeros(6)
+            for inner, j in held_out(folds):
+                widened = self._widened(part, inner, f, column, degree)
+                stats = self.stats(part, (widened,))[self._tracks((j,))].sum(axis=0)[0]
+                pooled += stats
+                scores.append(float(ccc_of(stats)))
+            options.append(Option(degree, degree, float(ccc_of(pooled)), tuple(scores)))
+        degree = float(str(one_standard_error(options).value)) if number > 1 else 0.0
+        return self._widened(part, folds, f, column, degree)
+
+    def _widened(self, part: int, folds: Folds, f: int, column: Column, degree: float) -> Column:
+        members = self.by_fold[part][f][list(folds)].sum(axis=0)
+        cov, _ = _moments(members)
+        mixed = self._mixed(part, column)[self._tracks(folds)].sum(axis=0)
+        spread = float(np.sqrt(max(_moments(mixed)[0][0, 0], 0.0)))
+        wanted = float(np.asarray(column.weights) @ np.sqrt(np.maximum(np.diag(cov), 0)))
+        gain = float(ensemble.spread_gain(wanted, spread, degree))
+        return dataclasses.replace(column, centre=float(mixed[0, 1] / mixed[0, 0]), gain=gain)
+
+    def _calibrated(self, part: int, folds: Folds, column: Column) -> Column:
+        """Affine with the best degree of spreading, or a rising curve if clearly better."""
+        grams = self._mixed(part, column)
+        by_fold = [grams[self._tracks((k,))].sum(axis=0) for k in range(self.material.folds)]
+        ways: list[tuple[float, float | None]] = [(1.0 + (d != 1), d) for d in DEGREES] + [(3.0, None)]
+        curve = self._curve_data(part, column)
+        options = []
+        for cost, degree in ways:
+            scores, pooled = [], np.zeros(6)
+            for inner, j in held_out(folds):
+                if degree is not None:
+                    train = np.sum([by_fold[k] for k in inner], axis=0)
+                    stats = _stats(by_fold[j], _affine(train, degree))
+                else:
+                    x, y = curve(inner)
+                    knots = calibration.monotone_knots(y, x)
+                    x, y = curve((j,))
+                    stats = _row_stats(y, np.interp(x, *knots))
+                pooled = pooled + stats / max(stats[0], 1) * by_fold[j][0, 0]
+                scores.append(float(ccc_of(stats)))
+            options.append(Option(degree, cost, float(ccc_of(pooled)), tuple(scores)))
+        chosen = one_standard_error(options).value
+        if chosen is None:
+            x, y = curve(folds)
+            positions, values = calibration.monotone_knots(y, x)
+            fitted = {"kind": "monotone", "positions": positions.tolist(), "values": values.tolist()}
+        else:
+            offset, scale = _affine(np.sum([by_fold[k] for k in folds], axis=0), float(str(chosen)))
+            fitted = {"kind": "affine", "scale": float(scale), "offset": float(offset)}
+        return dataclasses.replace(column, calibration=fitted)
+
+    @remember
+    def _sampled(self, part: int, before: str, after: str, weights: Floats, knots: Knots) -> Float:
+        rows = mixed_rows(self.material, part, Column(weights, before, after, knots))
+        return np.asarray(rows[self.material.valid][::_MONOTONE_STRIDE])
+
+    def _curve_data(self, part: int, column: Column) -> Callable[[Folds], tuple[Float, Float]]:
+        m, c = self.material, column
+        values = self._sampled(part, c.before, c.after, c.weights, c.knots)
+        truth = m.truth[m.valid, part][::_MONOTONE_STRIDE].astype(np.float64)
+        fold = m.fold_of_valid[::_MONOTONE_STRIDE]
+
+        def of(folds: Folds) -> tuple[Float, Float]:
+            mine = np.isin(fold, folds)
+            return values[mine], truth[mine]
+
+        return of
+
+    # ---- evaluating ------------------------------------------------------------------------------
+
+    def stats(self, part: int, columns: Columns) -> Float:
+        column = columns[0]
+        kind = column.calibration["kind"]
+        if kind == "monotone":
+            c = column.calibration
+            mixed = mixed_rows(self.material, part, column)
+            rows = np.clip(np.interp(mixed, c["positions"], c["values"]), -1, 1)
+            return _track_moments(self._gram(part, [rows]))[:, None]
+        scale = float(column.calibration.get("scale", 1.0))
+        offset = float(column.calibration.get("offset", 0.0))
+        vector = np.array([column.centre * (1 - column.gain) * scale + offset, column.gain * scale])
+        return _stats(self._mixed(part, dataclasses.replace(column, centre=0.0, gain=1.0)), vector)[:, None]
+
+    def _tracks(self, folds: Folds) -> npt.NDArray[np.bool_]:
+        return np.isin(self.material.fold, folds)
+
+    def _mixed(self, part: int, column: Column) -> Float:
+        """Products of (1, weighted mean, truth) per track, (tracks, 3, 3)."""
+        if not column.knots:
+            return _mix(self.grams[part, self._index(column)], np.asarray(column.weights))
+        return self._rank_gram(part, (column.before, column.after, column.knots))
+
+    @remember
+    def _rank_gram(self, part: int, key: tuple[str, str, tuple[tuple[float, ...], ...]]) -> Float:
+        before, after, knots = key
+        equal = tuple(ensemble.equal_weights(len(knots)).tolist())
+        rows = mixed_rows(self.material, part, Column(equal, before, after, knots))
+        return self._gram(part, [rows])
+
+    def _index(self, column: Column) -> int:
+        return self._by_text[(column.before, column.after)]
+
+
+# ---- algebra on sums of products of (1, columns, truth) ------------------------------------------------
+
+
+def _moments(gram: Float) -> tuple[Float, Float]:
+    """Covariance of the columns and their covariance with the truth."""
+    n = max(gram[0, 0], 1.0)
+    mean = gram[0] / n
+    cov = gram / n - np.outer(mean, mean)
+    return cov[1:-1, 1:-1], cov[1:-1, -1]
+
+
+def _mix(gram: Float, weights: Float) -> Float:
+    """Products of (1, weighted mean, truth) from those of (1, columns, truth); leading axes kept."""
+    turn = np.zeros((gram.shape[-1], 3))
+    turn[0, 0] = turn[-1, 2] = 1.0
+    turn[1:-1, 1] = weights
+    return np.asarray(turn.T @ gram @ turn)
+
+
+def _stats(gram: Float, vector: Float) -> Float:
+    """The six moments of metrics (x truth, y prediction) for offset + sum of weights times columns."""
+    n, sx, sxx = gram[..., 0, 0], gram[..., 0, -1], gram[..., -1, -1]
+    inner, cross = gram[..., :-1, :-1], gram[..., :-1, -1]
+    sy = inner[..., 0, :] @ vector
+    syy = np.einsum("...ij,i,j->...", inner, vector, vector)
+    return np.stack([n, sx, sy, sxx, syy, cross @ vector], axis=-1)
+
+
+def _track_moments(gram: Float) -> Float:
+    return _stats(gram, np.array([0.0, 1.0]))
+
+
+def _affine(mixed: Float, degree: float) -> Float:
+    """Offset and scale for products of (1, prediction, truth)."""
+    scale, offset = calibration.affine_from_moments(_track_moments(mixed), degree)
+    return np.array([offset, scale])
+
+
+def _vector(gram: Float, weights: Float, aligned: bool) -> Float:
+    """Offset and weights; if a calibration follows, with the truth's mean and spread."""
+    if not aligned:
+        return np.concatenate([[0.0], weights])
+    offset, scale = _affine(_mix(gram, weights), 1.0)
+    return np.concatenate([[offset], scale * weights])
+
+
+def _quality(gram: Float, weights: Float, aligned: bool) -> Float:
+    """CCC on the sums themselves; with the truth's mean and spread that is the correlation."""
+    stats = _track_moments(_mix(gram, weights))
+    if not aligned:
+        return ccc_of(stats)
+    n, sx, sy, sxx, syy, sxy = np.moveaxis(stats, -1, 0)
+    n = np.maximum(n, 1)
+    spread = np.sqrt(np.maximum(sxx / n - (sx / n) ** 2, 0) * np.maximum(syy / n - (sy / n) ** 2, 0))
+    return np.asarray((sxy / n - sx * sy / n**2) / np.maximum(spread, 1e-12))
+
+
+def _ways(gram: Float) -> list[Callable[[Float], Float]]:
+    """Ways to weight: equal, and for the most useful members (one, two, ... all) fitted weights, more or
+    less shrunk, and a greedy selection."""
+    cov, cross = _moments(gram)
+    number = len(cross)
+    useful = ensemble.fitted_weights(cov, cross, SHRINK[1]) * np.sqrt(np.maximum(np.diag(cov), 0))
+    lone = cross / np.sqrt(np.maximum(np.diag(cov), 1e-12))
+    order = sorted(range(number), key=lambda m: (-round(float(useful[m]), 12), -float(lone[m]), m))
+
+    def equal(train: Float) -> Float:
+        return ensemble.equal_weights(number)
+
+    def fitted(kept: list[int], shrink: float) -> Callable[[Float], Float]:
+        def way(train: Float) -> Float:
+            cov, cross = _moments(train)
+            out = np.zeros(number)
+            out[kept] = ensemble.fitted_weights(cov[np.ix_(kept, kept)], cross[kept], shrink)
+            return out
+
+        return way
+
+    def greedy(train: Float) -> Float:
+        return ensemble.greedy_path(lambda w: float(_quality(train, w, True)), number, 8)[-1]
+
+    subsets = [sorted(order[: k + 1]) for k in range(number)]
+    ways: list[Callable[[Float], Float]] = [equal]
+    ways += [fitted(kept, s) for kept in subsets for s in (SHRINK if len(kept) > 1 else (0.0,))]
+    return [*ways, greedy]
+
+
+def _row_stats(truth: Float, prediction: Float) -> Float:
+    x, y = truth, prediction
+    return np.array([len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y], np.float64)

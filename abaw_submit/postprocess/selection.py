@@ -1,0 +1,243 @@
+"""Choosing a recipe without fooling oneself: nested, cross-fitted over groups of tracks.
+
+Three levels, all on sums per fold:
+
+* a *fit* sees some folds and gives the processing of each output (see `engine`);
+* a *choice* sees some folds too, and decides which steps a fit may use: each step must earn its place on
+  folds that the fit did not see, by more than its uncertainty, given the other steps; the weakest step that
+  does not is dropped, and the rest tried again, until all that remain have earned theirs;
+* a *nested* score leaves out one fold after another, makes the whole choice without it, and applies the
+  recipe to it. That score, and `crossfit/`, come from tracks that had no say at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats as distributions
+
+from abaw_submit import metrics
+from abaw_submit.postprocess import recipe as recipes
+from abaw_submit.postprocess.decide import decide
+from abaw_submit.postprocess.engine import Engine, Folds, held_out, remember
+from abaw_submit.postprocess.material import Material
+from abaw_submit.postprocess.recipe import Column, Recipe
+from abaw_submit.postprocess.scores import Scores
+
+Float = npt.NDArray[np.float64]
+Steps = frozenset[str]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a step is kept.
+
+    Attributes:
+        error_rate: probability of keeping a step that gains nothing; one-sided.
+        min_gain: gain in the official score that is wanted beyond zero.
+        resamples: bootstrap resamples over groups of tracks.
+        seed: of the bootstrap.
+    """
+
+    error_rate: float = 0.05
+    min_gain: float = 0.0
+    resamples: int = metrics.RESAMPLES
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a step adds to the others, on tracks it was not fitted on.
+
+    Attributes:
+        step: its name.
+        gain: score with it minus score without it.
+        error: standard error of that difference, by bootstrap over groups.
+        wanted: the gain from which on it is kept, at the rule's error rate.
+        low: lower end of the 95 % interval.
+        high: upper end.
+    """
+
+    step: str
+    gain: float
+    error: float
+    wanted: float
+    low: float
+    high: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether the gain is large enough. A gain of exactly nothing never is."""
+        return self.gain > self.wanted and self.gain > 1e-9
+
+
+@dataclass
+class Selection:
+    """The outcome.
+
+    Attributes:
+        recipe: chosen on all tracks.
+        fold_recipes: the recipe chosen without each fold.
+        crossfit: scores of each track after the recipe chosen without its fold.
+        tests: the gains that were tried in the choice on all tracks, in order.
+    """
+
+    recipe: Recipe
+    fold_recipes: list[Recipe]
+    crossfit: Scores
+    tests: list[Gain]
+
+
+class Selector:
+    """The choice of a recipe by a rule.
+
+    Args:
+        engine: the task's search.
+        steps: steps wanted; those that mean nothing here are left out.
+        rule: when a step is kept.
+    """
+
+    def __init__(self, engine: Engine, steps: Iterable[str], rule: Rule) -> None:
+        wanted = set(steps)
+        self.engine, self.rule = engine, rule
+        self.material: Material = engine.material
+        self.steps = tuple(s for s in engine.steps() if s in wanted)
+        self.all_folds: Folds = tuple(range(self.material.folds))
+
+    # ---- scores by fold sets -------------------------------------------------------------------------
+
+    @remember
+    def cross_fitted(self, folds: Folds, steps: Steps, part: int) -> Float:
+        """Statistics of the tracks in some folds, each under a fit on the others; zero elsewhere."""
+        out: Float | None = None
+        for inner, j in held_out(folds):
+            stats = self.engine.stats(part, self.engine.fit(part, inner, steps, None))
+            mine = self.material.fold == j
+            out = np.zeros_like(stats) if out is None else out
+            out[mine] = stats[mine]
+        assert out is not None  # there is at least one fold
+        return out
+
+    def optimistic(self, steps: Steps, part: int) -> Float:
+        """Statistics of all tracks under the fit on all of them: what people report."""
+        return self.engine.stats(part, self.engine.fit(part, self.all_folds, steps, None))
+
+    def _samples(self, stats: Sequence[Float], folds: Folds) -> tuple[float, Float]:
+        """Score and its bootstrap samples from statistics per part, over the tracks in some folds."""
+        weight = 1.0 / len(stats)
+        counts = self._counts(folds)
+        point, samples = 0.0, np.zeros(self.rule.resamples)
+        for part in stats:
+            shape = part.shape[1:]
+            point += weight * float(self.engine.score(part.sum(axis=0)))
+            resampled = (counts @ part.reshape(len(part), -1)).reshape(-1, *shape)
+            samples += weight * self.engine.score(resampled)
+        return point, samples
+
+    @remember
+    def _counts(self, folds: Folds) -> Float:
+        mine = np.flatnonzero(np.isin(self.material.fold, folds))
+        groups = [self.material.groups[k] for k in mine]
+        counts = np.zeros((self.rule.resamples, len(self.material.fold)))
+        counts[:, mine] = metrics.bootstrap_counts(groups, self.rule.resamples, self.rule.seed)
+        return counts
+
+    @remember
+    def measured(self, folds: Folds, steps: Steps) -> tuple[float, Float]:
+        """Cross-fitted score of a set of steps within some folds, and its bootstrap samples."""
+        parts = [self.cross_fitted(folds, steps, p) for p in range(self.engine.parts)]
+        return self._samples(parts, folds)
+
+    def gain(self, folds: Folds, with_: Steps, step: str) -> Gain:
+        """What a step adds to the others of a set."""
+        here, there = self.measured(folds, with_), self.measured(folds, with_ - {step})
+        difference = here[1] - there[1]
+        groups = {g for g, k in zip(self.material.groups, self.material.fold, strict=True) if k in folds}
+        error = float(difference.std(ddof=1)) * np.sqrt(len(groups) / max(len(groups) - 1, 1))
+        quantile = float(distributions.t.ppf(1 - self.rule.error_rate, max(len(groups) - 1, 1)))
+        low, high = metrics.interval(difference)
+        return Gain(step, here[0] - there[0], error, self.rule.min_gain + quantile * error, low, high)
+
+    # ---- choosing ------------------------------------------------------------------------------------
+
+    def choose(self, folds: Folds) -> tuple[Steps, list[Gain]]:
+        """The steps that earn their place on some folds, and every gain that was tried."""
+        steps, tried = frozenset(self.steps), []
+        while steps:
+            gains = [self.gain(folds, steps, s) for s in self.steps if s in steps]
+            tried += gains
+            failed = [g for g in gains if not g.kept]
+            if not failed:
+                break
+            steps = steps - {min(failed, key=lambda g: (g.gain - g.wanted) / max(g.error, 1e-12)).step}
+        return steps, tried
+
+    def recipe(self, folds: Folds, steps: Steps, **more: Any) -> Recipe:
+        """The recipe of a fit on some folds."""
+        columns: list[Column] = []
+        for part in range(self.engine.parts):
+            columns += self.engine.fit(part, folds, steps, None)
+        by_name: dict[str, Column] = dict(zip(self.material.task.columns, columns, strict=True))
+        kept = tuple(s for s in self.steps if s in steps)
+        return Recipe(
+            self.material.task.name,
+            self.material.members,
+            by_name,
+            kept,
+            rate_hz=self.material.rate_hz,
+            **more,
+        )
+
+    def run(
+        self,
+        members: dict[str, Scores],
+        progress: Callable[[Folds], Iterable[int]] | None = None,
+        **more: Any,
+    ) -> Selection:
+        """Choose on all tracks, and once without each fold.
+
+        Args:
+            members: the scores themselves, to apply the recipes to.
+            progress: wraps the folds.
+            more: fields of the recipes, such as `min_run_rows`.
+        """
+        crossfit: dict[str, Any] = {}
+        fold_recipes = []
+        for k in progress(self.all_folds) if progress else self.all_folds:
+            rest = tuple(j for j in self.all_folds if j != k)
+            fold_recipe = self.recipe(rest, self.choose(rest)[0], **more)
+            fold_recipes.append(fold_recipe)
+            mine = [t for t, j in zip(self.material.names, self.material.fold, strict=True) if j == k]
+            parts = {m: Scores(s.task, {t: s[t] for t in mine}) for m, s in members.items()}
+            crossfit.update(recipes.apply_recipe(fold_recipe, parts).tracks)
+        steps, tests = self.choose(self.all_folds)
+        chosen = self.recipe(self.all_folds, steps, **more)
+        return Selection(
+            chosen, fold_recipes, Scores(self.material.task, dict(sorted(crossfit.items()))), tests
+        )
+
+    def every_set(self) -> list[Steps]:
+        """All sets of steps, smallest first: the candidates of the report."""
+        number = range(len(self.steps) + 1)
+        return [frozenset(c) for n in number for c in itertools.combinations(self.steps, n)]
+
+
+def row_statistics(material: Material, scores: Scores) -> Float:
+    """Statistics per track of scores under the default decision, from the rows themselves."""
+    parts = []
+    for k, track in enumerate(material.names):
+        rows = slice(material.starts[k], material.starts[k + 1])
+        labels = decide(material.task, scores[track])
+        parts.append(metrics.statistics(material.task, material.truth[rows], labels, material.valid[rows]))
+    return np.stack(parts)
+
+
+def mean_recipe(recipe: Recipe) -> Recipe:
+    """The same members, doing nothing with them but averaging."""
+    return dataclasses.replace(recipes.nothing(recipe.task, recipe.members), rate_hz=recipe.rate_hz)
