@@ -55,13 +55,14 @@ def crop(
 ) -> None:
     """Cut each person's face out of VIDEOS (files or folders), one jpg and one ledger line per row.
 
+    With --detector official or openface, VIDEOS also names the folders of crops or OpenFace output.
+
     Only rows that show the person get a jpg; every official row gets a ledger line. Rows without a
     face take the nearest one that has, downstream. Killed runs go on where they stopped.
 
     \b
     Example: abaw-submit crop videos/ --out crops/ --rows-from annotations/ --rows-from VA_sample.txt
     """
-    from abaw_submit.corpus.tracks import list_videos
     from abaw_submit.faces.choice import find_detector
     from abaw_submit.faces.overrides import read_overrides
     from abaw_submit.faces.run import Workers, crop_corpus
@@ -71,7 +72,7 @@ def crop(
     if remark:
         click.echo(remark, err=True)
     report = crop_corpus(
-        list_videos(videos),
+        videos,
         out,
         spec,
         settings,

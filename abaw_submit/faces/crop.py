@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import cv2
 
-from abaw_submit.corpus.ledger import LEDGER_NAME, write_ledger
+from abaw_submit.corpus.ledger import LEDGER_NAME, Ledger, write_ledger
 from abaw_submit.errors import UserError
+from abaw_submit.faces.adopt import adopt, pictures_by_row
 from abaw_submit.faces.detect import DetectorSpec, make_detector
+from abaw_submit.faces.openface import read_openface, see_table
 from abaw_submit.faces.overrides import Override, apply_overrides
 from abaw_submit.faces.people import choose
 from abaw_submit.faces.plan import VideoJob
-from abaw_submit.faces.rows import TrackRows, fill_rows
+from abaw_submit.faces.rows import fill_rows
+from abaw_submit.faces.sample import see
 from abaw_submit.faces.settings import CropSettings
-from abaw_submit.faces.video import follow_video
+from abaw_submit.faces.video import Look, follow_video
 from abaw_submit.store import atomic_path, fingerprint, sha256_file, write_json
 
 TRACK_RECORD = "crops.json"
@@ -46,12 +52,15 @@ class CropTask:
 
     def fingerprint(self) -> str:
         """Identifies the result; the same on every machine and for any number of workers."""
+        job = self.job
         return fingerprint(
             ALGORITHM,
             asdict(self.settings),
             (self.detector.name, self.detector.identity),
-            sha256_file(self.job.video),
-            sorted(self.job.tracks.items()),
+            sha256_file(job.video) if job.video else None,
+            sha256_file(job.table) if job.table else None,
+            {track: pictures_identity(folder) for track, folder in job.pictures.items()},
+            sorted(job.tracks.items()),
             [asdict(o) for o in self.overrides],
         )
 
@@ -61,20 +70,23 @@ class CropResult:
     """What became of one video.
 
     Attributes:
-        video: its path.
+        name: the video's file name.
         tracks: the record of each track, as in `crops.json`.
         problem: why it failed, or "".
     """
 
-    video: Path
+    name: str
     tracks: dict[str, dict[str, Any]]
     problem: str = ""
 
 
+def pictures_identity(folder: Path) -> str:
+    """Identifies a folder of crops by its files' names and sizes (millions of files: not by bytes)."""
+    return fingerprint([(p.name, p.stat().st_size) for p in pictures_by_row(folder).values()])
+
+
 def read_track_record(folder: Path) -> dict[str, Any] | None:
     """A track's record, or None if it has none or its crops are not all there."""
-    import json
-
     try:
         record: dict[str, Any] = json.loads((folder / TRACK_RECORD).read_text(encoding="utf-8"))
         pictures = sum(entry.name.endswith(".jpg") for entry in os.scandir(folder))
@@ -89,54 +101,82 @@ def crop_video(task: CropTask) -> CropResult:
     mark = task.fingerprint()
     records = {track: read_track_record(task.out / track) for track in task.job.tracks}
     if all(r is not None and r["fingerprint"] == mark for r in records.values()):
-        return CropResult(task.job.video, {t: r for t, r in records.items() if r is not None})
+        return CropResult(task.job.name, {t: r for t, r in records.items() if r is not None})
     cv2.setNumThreads(1)
-    detector = make_detector(task.detector, task.settings)
     task.out.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryFile(dir=task.out, prefix=".spool") as spool:
-            return _crop(task, mark, detector, spool)
+        if task.job.video is None or task.job.pictures:
+            tracks = {t: _adopt(task, t, mark) for t in sorted(task.job.tracks)}
+        else:
+            with tempfile.TemporaryFile(dir=task.out, prefix=".spool") as spool:
+                tracks = _crop(task, task.job.video, mark, spool)
     except UserError as error:
-        return CropResult(task.job.video, {}, str(error))
+        return CropResult(task.job.name, {}, str(error))
+    return CropResult(task.job.name, tracks)
 
 
-def _crop(task: CropTask, mark: str, detector: Any, spool: BinaryIO) -> CropResult:
-    faces = follow_video(task.job.video, detector, task.settings, spool)
+def _crop(task: CropTask, video: Path, mark: str, spool: BinaryIO) -> dict[str, dict[str, Any]]:
+    faces = follow_video(video, _look(task), task.settings, spool)
+    decoded = len(faces.times_s)
     claims = choose(list(task.job.tracks), faces.tracklets, task.settings.min_rows)
-    claims, hidden = apply_overrides(task.overrides, claims, faces.tracklets, len(faces.times_s))
+    claims, hidden = apply_overrides(task.overrides, claims, faces.tracklets, decoded)
     records = {}
     for track, rows in sorted(task.job.tracks.items()):
         filled = fill_rows(claims[track], faces.times_s, faces.rate_hz, rows, hidden.get(track))
-        ledger = filled.ledger
-        record = {
-            "fingerprint": mark,
-            "video": task.job.video.name,
-            "decoded": len(faces.times_s),
-            "bad_packets": faces.bad_packets,
-            "official": rows,
-            "rows": len(ledger),
-            "found": int(ledger.found.sum()),
-            "filled": int((~ledger.found).sum()) if ledger.found.any() else 0,
-            "longest_gap": ledger.longest_gap(),
-            "detector": task.detector.name,
-        }
-        _write_track(task.out / track, filled, record, spool)
+        record = _record(task, mark, filled.ledger, decoded, rows) | {"bad_packets": faces.bad_packets}
+        pictures = ((row, _read(spool, *filled.spool[row])) for row in sorted(filled.spool))
+        _write_track(task.out / track, pictures, filled.ledger, record)
         records[track] = record
-    return CropResult(task.job.video, records)
+    return records
 
 
-def _write_track(folder: Path, filled: TrackRows, record: dict[str, Any], spool: BinaryIO) -> None:
+def _look(task: CropTask) -> Look:
+    if task.job.table is not None:
+        return functools.partial(see_table, table=read_openface(task.job.table))
+    detector = make_detector(task.detector, task.settings)
+    return functools.partial(see, detector=detector, settings=task.settings)
+
+
+def _read(spool: BinaryIO, offset: int, length: int) -> bytes:
+    spool.seek(offset)
+    return spool.read(length)
+
+
+def _adopt(task: CropTask, track: str, mark: str) -> dict[str, Any]:
+    rows = task.job.tracks[track]
+    adopted = adopt(task.job.pictures[track], task.job.video, rows, task.settings)
+    record = _record(task, mark, adopted.ledger, adopted.decoded, rows) | {"bad_packets": 0}
+    _write_track(task.out / track, adopted.pictures(), adopted.ledger, record)
+    return record
+
+
+def _record(
+    task: CropTask, mark: str, ledger: Ledger, decoded: int | None, official: int | None
+) -> dict[str, Any]:
+    return {
+        "fingerprint": mark,
+        "video": task.job.video.name if task.job.video else None,
+        "decoded": decoded,
+        "official": official,
+        "rows": len(ledger),
+        "found": int(ledger.found.sum()),
+        "filled": int((~ledger.found).sum()) if ledger.found.any() else 0,
+        "longest_gap": ledger.longest_gap(),
+        "detector": task.detector.name,
+    }
+
+
+def _write_track(
+    folder: Path, pictures: Iterable[tuple[int, bytes]], ledger: Ledger, record: dict[str, Any]
+) -> None:
     """The track's folder, whole or not at all."""
     digest = hashlib.sha256()
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        for row in sorted(filled.spool):
-            offset, length = filled.spool[row]
-            spool.seek(offset)
-            data = spool.read(length)
+        for row, data in pictures:
             digest.update(data)
             (temporary / f"{row:05d}.jpg").write_bytes(data)
-        write_ledger(temporary, filled.ledger)
+        write_ledger(temporary, ledger)
         record["sha256"] = digest.hexdigest()
         write_json(temporary / TRACK_RECORD, record)
 

@@ -113,6 +113,12 @@ class VideoReader:
             self.frames += 1
             yield Frame(self.frames, self._time_of(picture), *_planes(picture))
 
+    def times_without_decoding(self) -> list[float]:
+        """Times of all packets in presentation order."""
+        base = self._stream.time_base or Fraction(1)
+        packets = self._container.demux(self._stream)
+        return sorted(float(p.pts * base) for p in packets if p.size and p.pts is not None)
+
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """Decoded pictures in order; a packet that does not decode is counted and left out."""
         packets = self._container.demux(self._stream)
@@ -144,6 +150,16 @@ class VideoReader:
             time_s = self._last_s + 1 / self.rate_hz if self.frames > 1 else 0.0
         self._last_s = max(time_s, self._last_s)  # a clock that jumps back stands still
         return self._last_s
+
+
+def packet_times(path: Path | str) -> list[float]:
+    """Presentation times of a video's pictures, without decoding: one per packet, in order.
+
+    Raises:
+        UserError: it cannot be opened, or has no picture.
+    """
+    with VideoReader(path) as reader:
+        return reader.times_without_decoding()
 
 
 def _planes(picture: av.VideoFrame) -> tuple[Bytes, Bytes, Bytes]:

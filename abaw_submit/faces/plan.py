@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from abaw_submit.corpus.rows import official_rows
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.corpus.tracks import split_track
 from abaw_submit.errors import UserError
+
+Job = TypeVar("Job")
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,21 @@ class VideoJob:
     """One video and its tracks.
 
     Attributes:
-        video: the media file.
+        video: the media file; None only where `pictures` stand in for it.
         tracks: official row count by track; None means one row for each decoded frame.
+        table: faces found elsewhere (an OpenFace CSV) that take the detector's place.
+        pictures: by track, a folder of crops made elsewhere that are taken as they are.
     """
 
-    video: Path
+    video: Path | None
     tracks: dict[str, int | None]
+    table: Path | None = None
+    pictures: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages: the video's file name, or its tracks."""
+        return self.video.name if self.video else ", ".join(self.tracks)
 
 
 def wanted_tracks(sources: Sequence[Path]) -> dict[str, int | None]:
@@ -76,8 +88,11 @@ def plan_jobs(
     return [VideoJob(by_name[name], jobs[name]) for name in sorted(jobs)], missing
 
 
-def take_shard(jobs: Sequence[VideoJob], shard: str) -> list[VideoJob]:
+def take_shard(jobs: Sequence[Job], shard: str) -> list[Job]:
     """Every n-th job of an array: "3/8" is the third of eight shards.
+
+    >>> take_shard(["a", "b", "c", "d", "e"], "2/3")
+    ['b', 'e']
 
     Raises:
         UserError: not of the form i/n with 1 <= i <= n.

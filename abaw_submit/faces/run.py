@@ -10,8 +10,17 @@ from typing import Any
 import joblib
 
 from abaw_submit.corpus.ledger import LEDGER_NAME
+from abaw_submit.corpus.tracks import list_videos
 from abaw_submit.errors import UserError
-from abaw_submit.faces.crop import TRACK_RECORD, CropResult, CropTask, crop_video, remove_leftovers
+from abaw_submit.faces.adopt import find_sources, plan_adoption
+from abaw_submit.faces.crop import (
+    TRACK_RECORD,
+    CropResult,
+    CropTask,
+    crop_video,
+    pictures_identity,
+    remove_leftovers,
+)
 from abaw_submit.faces.detect import DetectorSpec
 from abaw_submit.faces.overrides import Override
 from abaw_submit.faces.plan import VideoJob, plan_jobs, take_shard, wanted_tracks
@@ -55,7 +64,7 @@ class CropReport:
 
 
 def crop_corpus(
-    videos: Sequence[Path],
+    paths: Sequence[Path],
     out: Path,
     detector: DetectorSpec,
     settings: CropSettings,
@@ -69,7 +78,8 @@ def crop_corpus(
     """Crop all wanted tracks of all videos into `out`.
 
     Args:
-        videos: media files, sorted by name.
+        paths: media files and folders of them; for the detectors `openface` and `official` also what
+            OpenFace or the organisers made.
         out: gets one folder per track, `summary.csv` and `record.json`.
         detector: which detector.
         settings: how.
@@ -83,16 +93,10 @@ def crop_corpus(
         UserError: wrong settings, or no video has a wanted track.
     """
     check_settings(settings)
-    tracks = wanted_tracks(rows_from) if rows_from else None
-    jobs, missing = plan_jobs(videos, tracks)
-    if not jobs:
-        raise UserError(f"None of the {len(missing)} wanted tracks has a video. First one: {missing[0]}.")
+    jobs, failures = _plan(paths, detector.name, wanted_tracks(rows_from) if rows_from else None)
     tasks = [_task(job, out, detector, settings, overrides) for job in jobs]
-    failures = [(track, "no video of that name was given") for track in missing]
     if shard is not None:
-        mine = {job.video for job in take_shard(jobs, shard)}
-        results = _work([t for t in tasks if t.job.video in mine], workers or Workers(), progress)
-        return _report(results, failures)
+        return _report(_work(take_shard(tasks, shard), workers or Workers(), progress), failures)
     stage = Stage(
         "crop",
         out,
@@ -101,10 +105,11 @@ def crop_corpus(
             "detector": detector.name,
             "model": detector.identity,
             "tracks": {t: n for job in jobs for t, n in job.tracks.items()},
-            "missing": missing,
+            "missing": [track for track, _ in failures],
+            "pictures": {t: pictures_identity(p) for job in jobs for t, p in job.pictures.items()},
             "overrides": [asdict(o) for o in overrides],
         },
-        inputs=[job.video for job in jobs],
+        inputs=[path for job in jobs for path in (job.video, job.table) if path is not None],
     )
     if stage.done():
         return CropReport({}, [], fresh=False)
@@ -123,6 +128,23 @@ def crop_corpus(
         write_text(out / SUMMARY_NAME, summary(report.tracks))
         stage.output(out / SUMMARY_NAME)
     return report
+
+
+def _plan(
+    paths: Sequence[Path], detector: str, tracks: dict[str, int | None] | None
+) -> tuple[list[VideoJob], list[tuple[str, str]]]:
+    """The jobs, and the tracks that cannot be done with the reason."""
+    if detector in ("openface", "official"):
+        sources = find_sources(paths)
+        videos = list_videos(sources.videos) if sources.videos else []
+        jobs, failures = plan_adoption(detector, videos, sources, tracks)
+    else:
+        jobs, missing = plan_jobs(list_videos(paths), tracks)
+        failures = [(track, "no video of that name was given") for track in missing]
+    if not jobs:
+        first = f" First one: {failures[0][0]}, {failures[0][1]}." if failures else ""
+        raise UserError(f"Nothing to crop in {', '.join(map(str, paths))}.{first}")
+    return jobs, failures
 
 
 def check_settings(settings: CropSettings) -> None:
@@ -166,7 +188,7 @@ def _task(
 
 def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress | None) -> list[CropResult]:
     """Results in the order of the tasks' names; the largest videos are started first."""
-    order = sorted(tasks, key=lambda t: (-t.job.video.stat().st_size, t.job.video.name))
+    order = sorted(tasks, key=lambda t: (-_bytes(t.job), t.job.name))
     jobs = min(workers.jobs or joblib.cpu_count(), len(order)) or 1
     if workers.backend == "dask":
         from abaw_submit.faces.cluster import on_cluster
@@ -177,12 +199,16 @@ def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress | None
         results = parallel(joblib.delayed(crop_video)(task) for task in order)
     if progress is not None:
         results = progress(results, len(order))
-    return sorted(results, key=lambda r: r.video.name)
+    return sorted(results, key=lambda r: r.name)
+
+
+def _bytes(job: VideoJob) -> int:
+    return job.video.stat().st_size if job.video else 0
 
 
 def _report(results: Sequence[CropResult], failures: list[tuple[str, str]]) -> CropReport:
     tracks = {t: r for result in results for t, r in result.tracks.items()}
-    broken = [(result.video.name, result.problem) for result in results if result.problem]
+    broken = [(result.name, result.problem) for result in results if result.problem]
     return CropReport({t: tracks[t] for t in sorted(tracks)}, failures + broken)
 
 

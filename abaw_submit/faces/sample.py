@@ -14,7 +14,7 @@ from abaw_submit.faces.detect import BOX, NO_FACES, SCORE, Detector, Faces, iou,
 from abaw_submit.faces.settings import CropSettings
 
 AGREE_IOU = 0.7  # two looks with faces that overlap so much have nothing surprising between them
-WHOLE_LOOK_EVERY = 3  # looks; between them a slow detector may look only around known faces
+WHOLE_LOOK_EVERY = 2  # looks; between them a slow detector may look only around known faces
 CUT_GREY = 28.0  # mean change of a tiny grey picture that is always a scene cut
 CUT_GREY_SUDDEN = 9.0  # smaller changes are one if they are also sudden
 CUT_SUDDEN = 6.0  # times the usual change of the frames before

@@ -19,7 +19,7 @@ class CropSettings:
     margin: float = setting(0.15, "Room on each side of the face, as a part of the face's size.")
     quality: int = setting(95, "JPEG quality, 1 to 100.")
     long_side_px: int = setting(320, "Detect on a copy of the frame whose long side has so many px.")
-    every: int = setting(3, "Run the detector on every n-th frame and between two that disagree; 1: on all.")
+    every: int = setting(4, "Run the detector on every n-th frame and between two that disagree; 1: on all.")
     min_score: float = setting(0.6, "Smallest detector confidence, 0 to 1 (yunet).")
     min_face: float = setting(0.08, "Smallest face, as a part of the frame's shorter side.")
     people: int = setting(4, "Largest faces followed in a frame; smaller ones are not looked at.")

@@ -7,6 +7,7 @@ Which tracklet is which person is only known at the end, so the crops of all are
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,12 +18,12 @@ import numpy as np
 from abaw_submit.errors import UserError
 from abaw_submit.faces.align import cut_out, reach_rows, smooth_at, square_of
 from abaw_submit.faces.decode import Bytes, Frame, VideoReader
-from abaw_submit.faces.detect import Detector
 from abaw_submit.faces.follow import Follower, Tracklet
-from abaw_submit.faces.sample import see
+from abaw_submit.faces.sample import Seen
 from abaw_submit.faces.settings import CropSettings
 
 LOOKS_PX = 8
+Look = Callable[[Iterable[Frame]], Iterator[Seen]]
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class VideoFaces:
     tracklets: list[Tracklet]
 
 
-def follow_video(path: Path | str, detector: Detector, settings: CropSettings, spool: BinaryIO) -> VideoFaces:
+def follow_video(path: Path | str, look: Look, settings: CropSettings, spool: BinaryIO) -> VideoFaces:
     """Decode, detect, follow, smooth, cut out and encode.
 
     Args:
         path: the media file.
-        detector: finds faces.
+        look: gives the faces of each frame, such as `sample.see` with a detector.
         settings: how.
         spool: gets the JPEG bytes one after another.
 
@@ -57,7 +58,7 @@ def follow_video(path: Path | str, detector: Detector, settings: CropSettings, s
     cutter = _Cutter(settings, spool)
     times_s: list[float] = []
     with VideoReader(path) as reader:
-        for seen in see(reader, detector, settings):
+        for seen in look(reader):
             times_s.append(seen.frame.time_s)
             cutter.follower.step(seen)
             cutter.waiting.append(seen.frame)
