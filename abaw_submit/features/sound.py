@@ -87,13 +87,13 @@ def _pieces(path: Path) -> Iterator[tuple[float, Samples]]:
             return
         stream = container.streams.audio[0]
         stream.codec_context.thread_count = 1
-        line = _TimeLine()
+        line = TimeLine()
         for frame in _frames(container, stream):
             yield from line.add(frame)
         yield from line.end()
 
 
-class _TimeLine:
+class TimeLine:
     """Puts decoded frames at the place on the output that their timestamps say."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class _TimeLine:
         jump = HOLE_S < abs(off_s) < BROKEN_CLOCK_S
         if jump or kind != self.kind:
             yield from self._flush()
-            self.resampler = AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
+            self.resampler = AudioResampler(format="fltp", rate=RATE_HZ)
             self.segment_s = time_s if jump or expected is None else expected
             self.segment_samples = 0
             self.kind, self.rate_hz = kind, frame.sample_rate
@@ -140,7 +140,8 @@ class _TimeLine:
 
     def _pass_on(self, frames: Iterable[av.AudioFrame]) -> Iterator[tuple[float, Samples]]:
         for frame in frames:
-            samples = frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+            # the mean of all channels; ffmpeg's own mixing would make sound in both of them louder
+            samples = frame.to_ndarray().mean(axis=0, dtype=np.float32)
             dropped = min(self.skip, len(samples))
             self.skip -= dropped
             if dropped < len(samples):

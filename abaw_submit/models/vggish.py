@@ -195,4 +195,4 @@ def log_mel_patches(samples: Samples, hop_frames: int = PATCH_FRAMES) -> FloatAr
         samples = np.pad(samples, (0, PATCH_SAMPLES - len(samples)))
     frames = log_mel(samples)
     view = np.lib.stride_tricks.sliding_window_view(frames, PATCH_FRAMES, axis=0)
-    return np.ascontiguousarray(view[::hop_frames].transpose(0, 2, 1))
+    return view[::hop_frames].transpose(0, 2, 1).copy()
