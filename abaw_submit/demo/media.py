@@ -35,7 +35,7 @@ def write_video(
     """Encode one file, the same bytes every time with the same libraries (one thread).
 
     Args:
-        path: `.mp4` (H.264, AAC) or `.avi` (MPEG-4, MP3). AVI has no timestamps: constant rate only.
+        path: `.mp4` (H.264, AAC) or `.avi` (MPEG-4, PCM). AVI has no timestamps: constant rate only.
         frames: (height, width, 3) RGB pictures.
         times_s: (frames,) when each is shown, increasing.
         size: width and height, px, even.
@@ -53,13 +53,15 @@ def write_video(
         if avi:
             picture.codec_context.bit_rate, picture.codec_context.max_b_frames = 900_000, 0
         else:
-            picture.options = {"preset": "veryfast", "crf": "24"}
+            # x264 gives other bytes from run to run with its macroblock tree on, even in one thread
+            picture.options = {"preset": "veryfast", "crf": "24", "x264-params": "mbtree=0"}
         base = 1 / rate if constant_rate else Fraction(1, 90_000)
         picture.codec_context.time_base = base
         voice = None
         if sound is not None:
-            voice = container.add_stream("mp3" if avi else "aac", rate=sound.rate_hz, layout="mono")
-            voice.codec_context.bit_rate = 64_000
+            voice = container.add_stream("pcm_s16le" if avi else "aac", rate=sound.rate_hz, layout="mono")
+            if not avi:
+                voice.codec_context.bit_rate = 64_000
         ticks = np.round(times_s / float(base)).astype(int)
         for image, tick in zip(frames, ticks, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -75,8 +77,15 @@ def _encode_sound(container: av.container.OutputContainer, stream: av.AudioStrea
     first = round(sound.start_s * sound.rate_hz)
     for at in range(0, len(sound.samples), block):
         part = sound.samples[at : at + block]
-        frame = av.AudioFrame.from_ndarray(part[None], format="fltp", layout="mono")
+        frame = _sound_frame(part, stream.codec_context.format.name)
         frame.sample_rate, frame.pts = sound.rate_hz, first + at
         frame.time_base = Fraction(1, sound.rate_hz)
         container.mux(stream.encode(frame))
     container.mux(stream.encode())
+
+
+def _sound_frame(samples: npt.NDArray[np.float32], form: str) -> av.AudioFrame:
+    if form == "s16":
+        whole = np.round(samples * 32_767).astype(np.int16)
+        return av.AudioFrame.from_ndarray(whole[None], format="s16", layout="mono")
+    return av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
