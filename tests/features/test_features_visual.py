@@ -1,0 +1,97 @@
+"""Visual features: the encoder's vector of each row's crop, and nothing where there is none."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from abaw_submit.errors import UserError
+from abaw_submit.features.images import load_crop
+from abaw_submit.features.visual import EncoderFeatures, visual_features
+from abaw_submit.models.encoder import load_encoder, new_encoder
+from abaw_submit.models.settings import VitSize
+
+SIZE = VitSize(img_size_px=32, patch_px=8, dim=24, depth=1, heads=2)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A small random encoder, in the official MAE format."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("encoder") / "mae.safetensors"
+    save_file(new_encoder(SIZE).backbone.state_dict(), path)
+    return path
+
+
+def test_each_found_row_has_the_encoders_vector_of_its_crop(weights, tmp_path, make_crops):
+    found = [True, False, True, True, False]
+    folder = make_crops(tmp_path / "102", rows=5, found=found)
+    values, ledger = visual_features(folder, EncoderFeatures(str(weights)), batch=2)
+    assert values.shape == (5, 24)
+    assert values.dtype == np.float16
+    assert ledger.found.tolist() == found
+    assert not values[[1, 4]].any()
+    encoder = load_encoder(weights)
+    for row in (1, 3, 4):
+        pixels = torch.from_numpy(load_crop(folder / f"{row:05d}.jpg", 32) / 255).float().permute(2, 0, 1)
+        with torch.no_grad():
+            expected = encoder(pixels[None])[0].numpy()
+        np.testing.assert_allclose(values[row - 1], expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(("batch", "threads"), [(1, 1), (3, 2), (64, 4)])
+def test_batches_and_threads_do_not_show(weights, tmp_path, make_crops, batch, threads):
+    folder = make_crops(tmp_path / "102", rows=7)
+    extractor = EncoderFeatures(str(weights))
+    values, _ = visual_features(folder, extractor, batch=batch, threads=threads)
+    expected, _ = visual_features(folder, extractor, batch=7)
+    np.testing.assert_allclose(values, expected, atol=2e-3)
+
+
+def test_a_track_without_any_face_is_zeros(weights, tmp_path, make_crops):
+    folder = make_crops(tmp_path / "102", rows=4, found=[False] * 4)
+    values, ledger = visual_features(folder, EncoderFeatures(str(weights)))
+    assert values.shape == (4, 24)
+    assert not values.any()
+    assert not ledger.found.any()
+
+
+def test_a_crop_that_the_ledger_promises_must_be_there(weights, tmp_path, make_crops):
+    folder = make_crops(tmp_path / "102", rows=4)
+    (folder / "00003.jpg").unlink()
+    with pytest.raises(UserError, match=r"No picture at .*00003\.jpg"):
+        visual_features(folder, EncoderFeatures(str(weights)))
+
+
+def test_identity_changes_with_the_weights_and_the_precision(weights, tmp_path):
+    state = new_encoder(SIZE).backbone.state_dict()
+    save_file(state, tmp_path / "other.safetensors")
+    identities = {
+        EncoderFeatures(str(weights)).identity,
+        EncoderFeatures(str(weights), precision="bf16").identity,
+        EncoderFeatures(str(tmp_path / "other.safetensors")).identity,
+    }
+    assert len(identities) == 3
+    assert EncoderFeatures(str(weights)).identity in identities
+
+
+def test_mixed_precision_is_close(weights, tmp_path, make_crops):
+    folder = make_crops(tmp_path / "102", rows=5)
+    plain, _ = visual_features(folder, EncoderFeatures(str(weights), precision="no"))
+    mixed, _ = visual_features(folder, EncoderFeatures(str(weights), precision="bf16"))
+    np.testing.assert_allclose(mixed, plain, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"), [("device", "Unknown device"), ("precision", "Unknown precision")]
+)
+def test_unknown_words(weights, tmp_path, make_crops, option, message):
+    folder = make_crops(tmp_path / "102", rows=2)
+    with pytest.raises(UserError, match=message):
+        visual_features(folder, EncoderFeatures(str(weights), **{option: "quantum"}))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there(weights):
+    with pytest.raises(UserError, match="No GPU"):
+        EncoderFeatures(str(weights), "cuda")
