@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import av.error
 import cv2
 
 from abaw_submit.corpus.ledger import LEDGER_NAME, Ledger, write_ledger
@@ -112,6 +113,8 @@ def crop_video(task: CropTask) -> CropResult:
                 tracks = _crop(task, task.job.video, mark, spool)
     except UserError as error:
         return CropResult(task.job.name, {}, str(error))
+    except (cv2.error, av.error.FFmpegError) as error:  # a broken video must not stop the others
+        return CropResult(task.job.name, {}, f"{type(error).__name__}: {str(error).strip()}")
     return CropResult(task.job.name, tracks)
 
 

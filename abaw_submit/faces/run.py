@@ -221,6 +221,7 @@ def summary(tracks: dict[str, dict[str, Any]]) -> str:
     total = []
     for column in SUMMARY_COLUMNS:
         values = [r[column] for r in tracks.values() if r[column] is not None]
-        total.append(str(max(values, default=0) if column == "longest_gap" else sum(values)))
+        whole = max if column == "longest_gap" else sum
+        total.append(str(whole(values)) if values else "")
     lines.append(",".join(["total", *total]))
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@ between them are interpolated; where they disagree, the frames between are looke
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from abaw_submit.faces.settings import CropSettings
 
 AGREE_IOU = 0.7  # two looks with faces that overlap so much have nothing surprising between them
 WHOLE_LOOK_EVERY = 2  # looks; between them a slow detector may look only around known faces
+REMEMBERED_LOOKS = 6  # a face lost in one of so many looks is searched everywhere
 CUT_GREY = 28.0  # mean change of a tiny grey picture that is always a scene cut
 CUT_GREY_SUDDEN = 9.0  # smaller changes are one if they are also sudden
 CUT_SUDDEN = 6.0  # times the usual change of the frames before
@@ -91,12 +93,14 @@ class _Looker:
 
     def __init__(self, detector: Detector, settings: CropSettings) -> None:
         self._detector, self._settings, self._looks = detector, settings, 0
+        self._recent: deque[int] = deque(maxlen=REMEMBERED_LOOKS)  # faces found
 
     def look(self, frame: Frame, near: Faces | None) -> Faces:
         image, scale = frame.reduced(self._settings.long_side_px)
         self._looks += 1
         faces = NO_FACES
-        if near is not None and len(near) and self._looks % WHOLE_LOOK_EVERY:
+        none_lost = near is not None and len(near) >= max(self._recent, default=0)
+        if near is not None and none_lost and len(near) and self._looks % WHOLE_LOOK_EVERY:
             near = near.copy()
             near[:, :SCORE] *= scale
             faces = self._detector.detect(image, near)
@@ -105,6 +109,7 @@ class _Looker:
         height, width = image.shape[:2]
         faces = keep_plausible(faces, width, height, self._settings).copy()
         faces[:, :SCORE] /= scale
+        self._recent.append(len(faces))
         return faces
 
 
@@ -129,7 +134,8 @@ def _between(left: Seen, frames: list[Frame], right: Seen, looker: _Looker) -> I
             yield Seen(frame, faces, False, False)
         return
     half = len(frames) // 2
-    middle = Seen(frames[half], looker.look(frames[half], left.faces), True, False)
+    near = max(left.faces, right.faces, key=len)
+    middle = Seen(frames[half], looker.look(frames[half], near), True, False)
     yield from _between(left, frames[:half], middle, looker)
     yield middle
     yield from _between(middle, frames[half + 1 :], right, looker)

@@ -24,5 +24,5 @@ class CropSettings:
     min_face: float = setting(0.08, "Smallest face, as a part of the frame's shorter side.")
     people: int = setting(4, "Largest faces followed in a frame; smaller ones are not looked at.")
     min_rows: int = setting(8, "A face seen for fewer rows is a false detection, unless a person is near it.")
-    bridge_rows: int = setting(8, "Misses of the detector up to so many rows are bridged (source tracked).")
+    bridge_rows: int = setting(10, "Misses of the detector up to so many rows are bridged (source tracked).")
     smooth_rows: float = setting(2.0, "Sigma in rows of the smoothing of box and landmarks; 0: none.")
