@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from abaw_submit.cli.common import IN_FILE, IN_PATH, OUT_PATH, Command, json_option
+from abaw_submit.cli.common import (
+    IN_DIR,
+    IN_FILE,
+    IN_PATH,
+    OUT_PATH,
+    Command,
+    collect,
+    json_option,
+    settings_options,
+    task_option,
+)
+from abaw_submit.cli.progress import progress
 from abaw_submit.errors import ProblemsFound, UserError
-from abaw_submit.tasks import EDITIONS
+from abaw_submit.submission.plansettings import PlanSettings
+from abaw_submit.tasks import EDITIONS, Task
 
 if TYPE_CHECKING:
     from abaw_submit.submission.asked import Asked
@@ -153,3 +165,56 @@ def _asked(
     if template is None and tracks is None:
         return task, None, None
     return task, asked_for(task, template, tracks, rows_from), template or tracks
+
+
+@click.command(cls=Command)
+@task_option
+@click.option(
+    "--fold-scores",
+    type=IN_DIR,
+    required=True,
+    help="A task's checkpoints: fold_0, fold_1, …, fold_official.",
+)
+@click.option("--truth", type=IN_DIR, required=True, help="Official annotations of the validation tracks.")
+@click.option("--template", type=IN_FILE, help=_TEMPLATE_HELP)
+@click.option("--tracks", type=IN_FILE, help=_TRACKS_HELP)
+@click.option("--edition", type=_EDITION, help="Whose headers. Default: as in format.")
+@click.option("--out", type=OUT_PATH, required=True, help="Folder for the five zips and the plan.")
+@settings_options(PlanSettings)
+@json_option
+def plan(
+    task: Task,
+    fold_scores: Path,
+    truth: Path,
+    template: Path | None,
+    tracks: Path | None,
+    edition: int | None,
+    out: Path,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Build the five submissions a task allows.
+
+    From the folds' cached scores: the official split's model alone, the mean of the folds, the mean
+    smoothed, also calibrated and thresholded, and with wider filters. Shows cross-fitted scores, how much
+    the five agree, and what the test score of each would teach. Writes and checks a zip of each.
+
+    \b
+    Example: abaw-submit plan --task VA --fold-scores checkpoints/run/va --truth annotations \\
+               --template CVPR_6th_ABAW_VA_test_set_sample.txt --out submissions/run/va_plan
+    """
+    from abaw_submit.submission.plan import PLAN_JSON, make_plan
+
+    settings = collect(PlanSettings, options)
+    lines = make_plan(
+        task,
+        fold_scores,
+        truth,
+        out,
+        template=template,
+        tracks=tracks,
+        edition=edition,
+        settings=settings,
+        progress=lambda ideas: progress(ideas, label="candidates"),
+    )
+    click.echo((out / PLAN_JSON).read_text(encoding="utf-8") if as_json else "\n".join(lines))

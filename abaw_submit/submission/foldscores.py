@@ -1,0 +1,72 @@
+"""The cached scores of the folds of a run: each fold's validation tracks, and the test tracks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from abaw_submit.errors import UserError
+from abaw_submit.postprocess.scores import Scores, read_scores
+from abaw_submit.tasks import Task
+
+VALIDATION, TEST = "scores_validation", "scores_test"
+OFFICIAL = "official"
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """One fold's scores.
+
+    Attributes:
+        name: the fold's name, "0" or "official".
+        validation: scores of the tracks it was not trained on.
+        test: scores of the test tracks.
+        paths: the two files or folders.
+    """
+
+    name: str
+    validation: Scores
+    test: Scores
+    paths: tuple[Path, Path]
+
+
+def read_fold_scores(folder: Path | str, task: Task) -> tuple[FoldScores | None, list[FoldScores]]:
+    """The folds of `<folder>/fold_<name>/`, each with its validation and test scores.
+
+    Returns:
+        The fold of the official split, if there is one; and the cross-validation folds by name.
+
+    Raises:
+        UserError: no folder, fewer than two cross-validation folds, a fold without scores, or a track out of
+            fold twice.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"No folder {folder}. Give a task's checkpoints, with fold_0, fold_1, … in it.")
+    found = []
+    for place in sorted(folder.glob("fold_*")):
+        if place.is_dir():
+            paths = _scores(place, VALIDATION), _scores(place, TEST)
+            read = [read_scores(path, task) for path in paths]
+            found.append(FoldScores(place.name.removeprefix("fold_"), read[0], read[1], paths))
+    official = next((fold for fold in found if fold.name == OFFICIAL), None)
+    folds = [fold for fold in found if fold is not official]
+    if len(folds) < 2:
+        raise UserError(f"{len(folds)} cross-validation folds in {folder}; expected fold_0, fold_1, …")
+    owner: dict[str, str] = {}
+    for fold in folds:
+        for track in fold.validation:
+            if track in owner:
+                raise UserError(
+                    f"Track {track} is out of fold in {owner[track]} and in {fold.name}: two runs' folds in"
+                    f" {folder}?"
+                )
+            owner[track] = fold.name
+    return official, folds
+
+
+def _scores(place: Path, name: str) -> Path:
+    for path in (place / f"{name}.h5", place / name):
+        if path.exists():
+            return path
+    raise UserError(f"{place} has no {name}.h5. Train the fold with --tracks TEMPLATE.")

@@ -1,0 +1,19 @@
+"""Settings of `plan`; standard library only, so that they can become options without heavy imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from abaw_submit.config import setting
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """How candidates are fitted and scored."""
+
+    crossfit_folds: int = setting(5, "folds of tracks for cross-fitting, at least 3")
+    group: str | None = setting(None, "regular expression of a track's group; default: its recording")
+    filters: int = setting(100, "smoothing filters to choose from")
+    rate_hz: float = setting(30.0, "rows per second, for filters in seconds")
+    resamples: int = setting(2000, "bootstrap resamples for intervals")
+    seed: int = setting(0, "of the bootstrap")

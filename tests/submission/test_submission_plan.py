@@ -1,0 +1,269 @@
+"""The plan: five candidates, honest scores, agreement, and files that pass the check."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.ndimage import uniform_filter1d
+
+from abaw_submit.cli import cli
+from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.corpus.templates import write_template
+from abaw_submit.errors import UserError
+from abaw_submit.metrics import ccc
+from abaw_submit.postprocess.decide import decide
+from abaw_submit.postprocess.scores import Scores, read_scores, write_scores
+from abaw_submit.submission.agreement import agreement, agreement_table, rows_changed
+from abaw_submit.submission.asked import asked_for
+from abaw_submit.submission.candidates import width_rows
+from abaw_submit.submission.check import check
+from abaw_submit.submission.foldscores import FoldScores, read_fold_scores
+from abaw_submit.submission.plan import build_plan
+from abaw_submit.submission.planreport import plan_lines, teaching
+from abaw_submit.submission.plansettings import PlanSettings
+from abaw_submit.tasks import AU, EXPR, TASKS, VA
+
+SETTINGS = PlanSettings(crossfit_folds=3, filters=12, resamples=100)
+TEST = {"test2": 90, "test1": 60}
+
+
+def slow(rng, rows, columns, width=30):
+    walk = uniform_filter1d(rng.normal(size=(rows, columns)), width, axis=0)
+    return walk / walk.std()
+
+
+def world(task, seed=0, noise=1.0):
+    """Annotations of 9 tracks, and scores of 3 folds and the official split: truth and much noise."""
+    rng = np.random.default_rng(seed)
+    truth, clean = {}, {}
+    for name in [f"video{k}" for k in range(9)] + list(TEST):
+        rows = TEST.get(name, int(rng.integers(80, 160)))
+        hidden = slow(rng, rows, task.outputs)
+        clean[name] = hidden
+        if task is VA:
+            truth[name] = np.clip(hidden * 0.4, -1, 1)
+        elif task is EXPR:
+            truth[name] = hidden.argmax(axis=1)[:, None]
+        else:
+            truth[name] = (hidden > 0.8).astype(int)
+
+    def scores(name):
+        seen = clean[name] + rng.normal(0, noise, clean[name].shape)
+        if task is VA:
+            values = 0.2 * seen
+        elif task is EXPR:
+            values = np.exp(seen) / np.exp(seen).sum(axis=1, keepdims=True)
+        else:
+            values = 1 / (1 + np.exp(-2 * (seen - 0.8)))
+        return values.astype(np.float32)
+
+    def fold(name, validation):
+        parts = [Scores(task, {t: scores(t) for t in tracks}) for tracks in (validation, TEST)]
+        return FoldScores(name, *parts, paths=(None, None))
+
+    tracks = [f"video{k}" for k in range(9)]
+    folds = [fold(str(k), tracks[k::3]) for k in range(3)]
+    annotations = {
+        t: Annotation(t, task, truth[t].astype(np.float32), np.ones(len(truth[t]), bool), None, None)
+        for t in tracks
+    }
+    return fold("official", tracks[:4]), folds, annotations
+
+
+@pytest.mark.parametrize("task", [AU, EXPR, VA])
+def test_five_candidates_with_cross_fitted_scores(task):
+    official, folds, annotations = world(task)
+    plan = build_plan(task, official, folds, annotations, TEST, SETTINGS)
+    assert [c.idea.name for c in plan.candidates] == ["official", "mean", "smooth", "tuned", "wide"]
+    by_name = {c.idea.name: c for c in plan.candidates}
+    assert by_name["official"].score.tracks == 4
+    assert by_name["mean"].score.tracks == 9
+    for c in plan.candidates:
+        low, high = c.score.intervals["total"]
+        assert low <= c.score.total <= high
+        assert list(c.test) == list(TEST)
+    assert by_name["smooth"].gain.low > 0  # the noise is independent from row to row
+    assert by_name["mean"].rows_changed == 0
+    assert by_name["smooth"].rows_changed > 0
+    assert plan.rows == 150
+    np.testing.assert_array_equal(plan.agreement, plan.agreement.T)
+    np.testing.assert_array_equal(np.diag(plan.agreement), 1)
+    widths = {
+        name: max(width_rows(c.before, c.after, 30) for c in by_name[name].recipe.columns.values())
+        for name in ("tuned", "wide")
+    }
+    assert widths["wide"] > widths["tuned"]
+
+
+def test_without_an_official_fold_the_first_stands_in():
+    _, folds, annotations = world(VA)
+    plan = build_plan(VA, None, folds, annotations, TEST, SETTINGS)
+    assert plan.candidates[0].idea.name == "single"
+    assert "fold 0" in plan.candidates[0].idea.what
+    np.testing.assert_array_equal(plan.candidates[0].test["test1"], folds[0].test["test1"])
+
+
+def test_the_mean_is_the_mean_of_all_folds():
+    official, folds, annotations = world(EXPR)
+    plan = build_plan(EXPR, official, folds, annotations, TEST, SETTINGS)
+    expected = np.mean([f.test["test2"] for f in [*folds, official]], axis=0)
+    np.testing.assert_allclose(plan.candidates[1].test["test2"], expected, atol=2e-6)
+    whole = {t: values for fold in folds for t, values in fold.validation.items()}
+    truth = np.concatenate([annotations[t].values[:, 0] for t in whole])
+    found = np.concatenate([decide(EXPR, whole[t])[:, 0] for t in whole])
+    from sklearn.metrics import f1_score
+
+    expected_score = f1_score(truth, found, average="macro", labels=range(8), zero_division=0)
+    assert plan.candidates[1].score.total == pytest.approx(expected_score)
+
+
+def test_the_score_of_a_candidate_does_not_use_its_own_tracks():
+    """Truth that is pure noise: fitted on itself it would gain, cross-fitted it does not."""
+    rng = np.random.default_rng(3)
+    _, folds, annotations = world(VA)
+    noise = {
+        t: Annotation(t, VA, rng.uniform(-1, 1, a.values.shape).astype(np.float32), a.valid, None, None)
+        for t, a in annotations.items()
+    }
+    plan = build_plan(VA, None, folds, noise, TEST, SETTINGS)
+    assert all(abs(c.score.total) < 0.1 for c in plan.candidates)
+
+
+def test_candidates_that_change_nothing_are_named():
+    official, folds, annotations = world(AU)
+    constant = {t: np.full_like(v, 0.9) for t, v in folds[0].test.items()}
+    same = [FoldScores(f.name, f.validation, Scores(AU, constant), f.paths) for f in [official, *folds]]
+    plan = build_plan(AU, same[0], same[1:], annotations, TEST, SETTINGS)
+    assert [c.same_as for c in plan.candidates[:3]] == ["", "official", "official"]
+    assert teaching(plan.candidates[1]).startswith("nothing: on the test rows it is the same as official")
+
+
+def test_agreement_and_rows_changed():
+    a, b = np.array([[0.0, 0.5], [0.5, 0.0], [1.0, -0.5]]), np.array([[0.1, 0.5], [0.52, 0.0], [0.9, -0.4]])
+    expected = (ccc(a[:, 0], b[:, 0]) + ccc(a[:, 1], b[:, 1])) / 2
+    assert agreement(VA, a, b) == pytest.approx(expected)
+    assert rows_changed(VA, a, b) == 2
+    units = np.array([[0, 1], [1, 1], [0, 0]])
+    other = np.array([[0, 1], [1, 0], [1, 1]])
+    assert agreement(AU, units, other) == pytest.approx(3 / 6)
+    assert rows_changed(AU, units, other) == 2
+    np.testing.assert_allclose(agreement_table(AU, [units, other]), [[1, 0.5], [0.5, 1]])
+
+
+def test_the_text_says_what_is_expected():
+    official, folds, annotations = world(VA)
+    plan = build_plan(VA, official, folds, annotations, TEST, SETTINGS)
+    lines = plan_lines(plan)
+    text = "\n".join(lines)
+    assert lines[0] == "# Five submissions for VA"
+    assert "Agreement on the test rows (mean CCC)" in text
+    assert "Validation expects a gain over mean" in teaching(plan.candidates[2])
+    assert "expects" not in teaching(plan.candidates[1])  # out of fold says nothing about averaging
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """Checkpoints, annotations and a template as the other stages leave them."""
+
+    def make(task):
+        official, folds, annotations = world(task)
+        for fold in [official, *folds]:
+            place = tmp_path / "checkpoints" / f"fold_{fold.name}"
+            write_scores(place / "scores_validation.h5", fold.validation)
+            write_scores(place / "scores_test.h5", fold.test)
+        truth = tmp_path / "annotations" / task.challenge_folder() / "Validation_Set"
+        truth.mkdir(parents=True)
+        for track, a in annotations.items():
+            rows = "\n".join(",".join(f"{v:g}" for v in row) for row in a.values)
+            (truth / f"{track}.txt").write_text(f"{task.header()}\n{rows}\n")
+        write_template(tmp_path / "template.txt", TEST, task)
+        return tmp_path
+
+    return make
+
+
+def plan_command(task, folder, *more):
+    args = [
+        "plan",
+        "--task",
+        task,
+        "--fold-scores",
+        folder / "checkpoints",
+        "--truth",
+        folder / "annotations",
+    ]
+    fast = ["--crossfit-folds", 3, "--filters", 8, "--resamples", 50]
+    return CliRunner().invoke(cli, [str(a) for a in [*args, "--out", folder / "plan", *fast, *more]])
+
+
+@pytest.mark.parametrize("task", ["AU", "EXPR", "VA"])
+def test_all_five_are_written_and_pass_the_check(run_folder, task):
+    folder = run_folder(TASKS[task])
+    result = plan_command(task, folder, "--template", folder / "template.txt")
+    assert result.exit_code == 0, result.exception
+    zips = sorted((folder / "plan").glob("*.zip"))
+    assert [z.name for z in zips] == [
+        "1_official.zip",
+        "2_mean.zip",
+        "3_smooth.zip",
+        "4_tuned.zip",
+        "5_wide.zip",
+    ]
+    for path in zips:
+        assert check(path, task, asked_for(task, folder / "template.txt")).ok
+        told = json.loads(path.with_name(f"{path.name}.json").read_text())
+        scores = told["files"][0]["from"]["inputs"][0]
+        assert scores["stage"] == "plan-scores"
+        assert len(scores["inputs"]) == 5  # the recipe and four folds' test scores
+    plan = json.loads((folder / "plan/plan.json").read_text())
+    assert [c["zip"] for c in plan["candidates"]] == [z.name for z in zips]
+    labels = [read_scores(folder / f"plan/scores/{z.stem}.h5") for z in zips]
+    stack = [np.concatenate([decide(TASKS[task], s[t]) for t in TEST]) for s in labels]
+    assert plan["agreement"]["mean"]["wide"] == pytest.approx(agreement(TASKS[task], stack[1], stack[4]))
+
+
+def test_a_plan_is_the_same_each_time_and_not_made_twice(run_folder):
+    folder = run_folder(VA)
+    first = plan_command("VA", folder, "--template", folder / "template.txt")
+    bytes_ = {p.name: p.read_bytes() for p in (folder / "plan").glob("*.zip")}
+    stamps = {p.name: p.stat().st_mtime_ns for p in (folder / "plan").glob("*.zip")}
+    again = plan_command("VA", folder, "--template", folder / "template.txt")
+    assert again.output == first.output
+    assert stamps == {p.name: p.stat().st_mtime_ns for p in (folder / "plan").glob("*.zip")}
+    (folder / "plan/record.json").unlink()
+    plan_command("VA", folder, "--template", folder / "template.txt")
+    assert bytes_ == {p.name: p.read_bytes() for p in (folder / "plan").glob("*.zip")}
+
+
+def test_per_track_editions(run_folder):
+    folder = run_folder(EXPR)
+    (folder / "list.txt").write_text("\n".join(TEST) + "\n")
+    result = plan_command("EXPR", folder, "--tracks", folder / "list.txt", "--json")
+    assert len(json.loads(result.stdout)["candidates"]) == 5
+    with zipfile.ZipFile(folder / "plan/4_tuned.zip") as archive:
+        assert archive.namelist() == ["test1.txt", "test2.txt"]
+
+
+def test_folds_that_do_not_fit_are_refused(run_folder):
+    folder = run_folder(VA)
+    checkpoints = folder / "checkpoints"
+    with pytest.raises(UserError, match="No folder"):
+        read_fold_scores(folder / "none", VA)
+    with pytest.raises(UserError, match=r"holds VA scores; expected AU"):
+        read_fold_scores(checkpoints, AU)
+    write_template(folder / "more.txt", {**TEST, "test3": 5}, VA)
+    error = plan_command("VA", folder, "--template", folder / "more.txt").exception
+    assert "Track test3 has no test scores in fold 0" in str(error)
+    (checkpoints / "fold_1/scores_test.h5").unlink()
+    with pytest.raises(UserError, match=r"fold_1 has no scores_test.h5"):
+        read_fold_scores(checkpoints, VA)
+    (checkpoints / "fold_0").rename(checkpoints / "fold_official_old")
+    official, folds, _ = world(VA)
+    for name in ("1", "7"):
+        write_scores(checkpoints / f"fold_{name}/scores_validation.h5", folds[1].validation)
+        write_scores(checkpoints / f"fold_{name}/scores_test.h5", folds[1].test)
+    with pytest.raises(UserError, match="is out of fold in 1 and in 7"):
+        read_fold_scores(checkpoints, VA)
+    assert official.name == "official"
