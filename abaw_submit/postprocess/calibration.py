@@ -104,13 +104,14 @@ def platt(centres: Float, negatives: Float, positives: Float, steps: int = 25) -
     for _ in range(steps):
         p = sigmoid(slope * x + bias)
         w = n * p * (1 - p) + 1e-9
-        gradient = np.array(
-            [((positives - n * p) * x).sum() - ridge * (slope - 1), (positives - n * p).sum()]
-        )
-        hessian = np.array([[(w * x * x).sum() + ridge, (w * x).sum()], [(w * x).sum(), w.sum() + 1e-6]])
-        move = np.clip(np.linalg.solve(hessian, gradient), -1, 1)
-        slope, bias = slope + float(move[0]), bias + float(move[1])
-        if float(np.abs(move).max()) < 1e-8:
+        rest = positives - n * p
+        gx, g1 = float(rest @ x) - ridge * (slope - 1), float(rest.sum())
+        hxx, hx1, h11 = float(w @ (x * x)) + ridge, float(w @ x), float(w.sum()) + 1e-6
+        determinant = max(hxx * h11 - hx1 * hx1, 1e-12)
+        up = min(max((h11 * gx - hx1 * g1) / determinant, -1.0), 1.0)
+        along = min(max((hxx * g1 - hx1 * gx) / determinant, -1.0), 1.0)
+        slope, bias = slope + up, bias + along
+        if max(abs(up), abs(along)) < 1e-6:
             break
     return (slope, bias) if slope > 0 else (0.0, bias)
 

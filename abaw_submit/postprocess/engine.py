@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -26,8 +27,11 @@ class Engine(Protocol):
     """A task's search. A *part* is a set of columns chosen together: one AU, valence, all expressions."""
 
     material: Material
-    pairs: Sequence[Pair]
     parts: int
+
+    @property
+    def pairs(self) -> Sequence[Pair]:
+        """The filters to choose from: on the members, and on their mean; the first is none."""
 
     def steps(self) -> tuple[str, ...]:
         """Steps that mean something for this task and these members."""
@@ -41,6 +45,10 @@ class Engine(Protocol):
             steps: steps allowed; the others do nothing.
             pairs: filters to choose from, by index; None: all.
         """
+
+    def probe(self, part: int, folds: Folds, steps: frozenset[str], pair: int) -> Columns:
+        """A quick fit with one filter given: weights as `fit` chooses them on the same folds, and the
+        plainest form of the other steps. For tables and pictures of every filter."""
 
     def stats(self, part: int, columns: Columns) -> Float:
         """Statistics of every track, (tracks, columns of the part, ...), under some processing."""
@@ -109,7 +117,7 @@ def mixed_rows(material: Material, output: int, column: Column) -> Float:
     total = np.zeros(material.scores.shape[2])
     for k, weight in enumerate(column.weights):
         if weight:
-            values = material.filtered(material.scores[k, output], before)
+            values = material.member(k, output, before)
             total += weight * (rank_level(values, column.knots, k) if column.knots else values)
     total = material.filtered(total, after)
     return column.centre + (total - column.centre) * column.gain if column.gain != 1 else total
@@ -121,6 +129,37 @@ def rank_knots(
     """Quantiles of each member's scores of an output on some folds; the truth is not used."""
     mine = np.repeat(np.isin(material.fold, folds), material.lengths)
     return tuple(
-        tuple(ensemble.rank_knots(material.filtered(x[output], before)[mine]).tolist())
-        for x in material.scores
+        tuple(ensemble.rank_knots(material.member(k, output, before)[mine]).tolist())
+        for k in range(len(material.members))
     )
+
+
+def remember_some(megabytes: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """`remember` for arrays, forgetting the least recently used beyond a size."""
+
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+        def wrapper(self: object, *args: object) -> T:
+            memory: OrderedDict[object, T] = self.__dict__.setdefault(
+                f"_memory_{function.__name__}", OrderedDict()
+            )
+            if args not in memory:
+                memory[args] = function(self, *args)
+            memory.move_to_end(args)
+            size = max(int(getattr(memory[args], "nbytes", 1)), 1)
+            while len(memory) * size > megabytes << 20 and len(memory) > 1:
+                memory.popitem(last=False)
+            return memory[args]
+
+        return wrapper
+
+    return decorate
+
+
+def nearby(pairs: Sequence[Pair], choices: Sequence[int], chosen: int, reach: float = 1.6) -> list[int]:
+    """The choices of the same kinds as one, of up to `reach` times its size, and "none"."""
+    before, after = pairs[chosen]
+
+    def close(a: Filter, b: Filter) -> bool:
+        return a.kind == b.kind and b.size / reach <= a.size <= b.size * reach
+
+    return [f for f in choices if f == 0 or (close(pairs[f][0], before) and close(pairs[f][1], after))]

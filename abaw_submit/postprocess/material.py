@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from abaw_submit.tasks import Task
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
+_KEPT_VALUES = 30_000_000  # filtered scores kept at a time, 240 MB
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,22 @@ class Material:
     def group_list(self) -> list[str]:
         """Groups of the tracks as a list, for the bootstrap."""
         return list(self.groups)
+
+    @cached_property
+    def _recent(self) -> OrderedDict[tuple[int, int, Filter], Float]:
+        return OrderedDict()
+
+    def member(self, member: int, output: int, filter: Filter) -> Float:
+        """A member's scores of an output after a filter, (rows,); recently used ones are kept."""
+        if filter.kind == "none":
+            return np.asarray(self.scores[member, output])
+        key = (member, output, filter)
+        if key not in self._recent:
+            self._recent[key] = self.filtered(self.scores[member, output], filter)
+        self._recent.move_to_end(key)
+        while len(self._recent) > max(_KEPT_VALUES // max(self.scores.shape[2], 1), 1):
+            self._recent.popitem(last=False)
+        return self._recent[key]
 
     def filtered(self, column: Float, filter: Filter) -> Float:
         """A column of all rows after a filter, track by track."""

@@ -21,9 +21,11 @@ from abaw_submit.postprocess.engine import (
     Pair,
     held_out,
     mixed_rows,
+    nearby,
     one_standard_error,
     rank_knots,
     remember,
+    remember_some,
 )
 from abaw_submit.postprocess.material import Material
 from abaw_submit.postprocess.recipe import Column
@@ -53,7 +55,8 @@ class SearchAU:
     """See `engine.Engine`; a part is one AU."""
 
     def __init__(self, material: Material, pairs: Sequence[Pair]) -> None:
-        self.material, self.pairs = material, list(pairs)
+        self.material = material
+        self.pairs: Sequence[Pair] = list(pairs)
         self.parts = material.task.outputs
 
     def steps(self) -> tuple[str, ...]:
@@ -65,7 +68,7 @@ class SearchAU:
 
     # ---- counting ------------------------------------------------------------------------------------
 
-    @remember
+    @remember_some(200)
     def histogram(
         self, part: int, weights: Floats, before: str, after: str, knots: Knots
     ) -> npt.NDArray[np.int32]:
@@ -104,14 +107,23 @@ class SearchAU:
         column = self._best_filter(part, folds, column, choices, decision)
         if "ensemble" in steps and number > 1:
             column = self._weighted(part, folds, column, decision)
-            column = self._best_filter(part, folds, column, choices, decision)
-        if "calibrate" in steps:
+            close = nearby(self.pairs, choices, self._index(column))
+            column = self._best_filter(part, folds, column, close, decision)
+        return (self._decided(part, folds, column, decision),)
+
+    def _decided(self, part: int, folds: Folds, column: Column, decision: frozenset[str]) -> Column:
+        if "calibrate" in decision:
             counts = self._sum(part, column, folds)
             slope, bias = calibration.platt(CENTRES, counts[:, 0], counts[:, 1])
             column = dataclasses.replace(column, calibration={"kind": "platt", "slope": slope, "bias": bias})
-        if "threshold" in steps:
-            column = self._thresholded(part, folds, column)
-        return (column,)
+        return self._thresholded(part, folds, column) if "threshold" in decision else column
+
+    @remember
+    def probe(self, part: int, folds: Folds, steps: frozenset[str], pair: int) -> Columns:
+        fitted = self.fit(part, folds, steps, None)[0]
+        before, after = self.pairs[pair]
+        column = Column(fitted.weights, str(before), str(after))
+        return (self._decided(part, folds, column, steps & {"calibrate", "threshold"}),)
 
     def _best_filter(
         self, part: int, folds: Folds, column: Column, choices: list[int], decision: frozenset[str]
@@ -199,7 +211,7 @@ class SearchAU:
     def _member_grams(self, part: int, before: str) -> Float:
         m = self.material
         filter = next(b for b, _ in self.pairs if str(b) == before)
-        columns = [m.filtered(x[part], filter)[m.valid] for x in m.scores]
+        columns = [m.member(k, part, filter)[m.valid] for k in range(len(m.members))]
         table = np.column_stack([np.ones(int(m.valid.sum())), *columns, m.truth[m.valid, part] > 0.5])
         return np.stack([table[m.fold_of_valid == k].T @ table[m.fold_of_valid == k] for k in range(m.folds)])
 

@@ -21,6 +21,7 @@ from abaw_submit.postprocess.engine import (
     Pair,
     held_out,
     mixed_rows,
+    nearby,
     one_standard_error,
     rank_knots,
     remember,
@@ -44,7 +45,8 @@ class SearchEXPR:
     parts = 1
 
     def __init__(self, material: Material, pairs: Sequence[Pair]) -> None:
-        self.material, self.pairs = material, list(pairs)
+        self.material = material
+        self.pairs: Sequence[Pair] = list(pairs)
         self._recent: OrderedDict[Mix, npt.NDArray[np.float32]] = OrderedDict()
         m = material
         self._truth = m.truth[m.valid, 0].astype(np.int64)
@@ -109,14 +111,20 @@ class SearchEXPR:
         mix = self._best_filter(mix, folds, choices, moved)
         if "ensemble" in steps and number > 1:
             mix = self._weighted(mix, folds, moved)
-            some = [*choices[:: max(len(choices) // 16, 1)], self._index(mix)]
-            mix = self._best_filter(mix, folds, sorted(set(some)), moved)
+            mix = self._best_filter(mix, folds, nearby(self.pairs, choices, self._index(mix)), moved)
         bias: Floats = (0.0,) * self.material.task.outputs
         if "calibrate" in steps:
             bias = self._prior(mix, folds)
         if "threshold" in steps:
             bias = self._biased(mix, folds, bias)
         return self._columns(mix, bias)
+
+    @remember
+    def probe(self, part: int, folds: Folds, steps: frozenset[str], pair: int) -> Columns:
+        before, after = self.pairs[pair]
+        mix: Mix = (self.fit(part, folds, steps, None)[0].weights, str(before), str(after), ())
+        tries = self._tries(mix, bool(steps & {"calibrate", "threshold"}))
+        return self._columns(mix, max(tries, key=lambda b: float(self.score(self._sum(mix, b, folds)))))
 
     def _columns(self, mix: Mix, bias: Floats) -> Columns:
         weights, before, after, knots = mix
@@ -201,7 +209,7 @@ class SearchEXPR:
         filter = next(b for b, _ in self.pairs if str(b) == before)
         out = np.zeros((m.folds, len(m.members) + 2, len(m.members) + 2))
         for k in range(m.task.outputs):
-            columns = [m.filtered(x[k], filter)[m.valid] for x in m.scores]
+            columns = [m.member(i, k, filter)[m.valid] for i in range(len(m.members))]
             table = np.column_stack([np.ones(len(self._truth)), *columns, self._truth == k])
             for j in range(m.folds):
                 part = table[m.fold_of_valid == j]

@@ -54,12 +54,13 @@ class SearchVA:
         pairs: Sequence[Pair],
         progress: Callable[[Sequence[Pair]], Iterable[Pair]] | None = None,
     ) -> None:
-        self.material, self.pairs = material, list(pairs)
+        self.material = material
+        self.pairs: Sequence[Pair] = list(pairs)
         tracks, size = len(material.names), len(material.members) + 2
         self.grams = np.empty((2, len(self.pairs), tracks, size, size))
         for f, (before, after) in enumerate(progress(self.pairs) if progress else self.pairs):
             for o in range(2):
-                rows = [material.filtered(material.filtered(x[o], before), after) for x in material.scores]
+                rows = [material.filtered(material.member(k, o, before), after) for k in range(size - 2)]
                 self.grams[o, f] = self._gram(o, rows)
         self._by_text = {(str(b), str(a)): k for k, (b, a) in enumerate(self.pairs)}
         one_hot = np.eye(material.folds)[material.fold]
@@ -110,6 +111,18 @@ class SearchVA:
             column = self._restored(part, folds, f, column)
         if aligned:
             column = self._calibrated(part, folds, column)
+        return (column,)
+
+    @remember
+    def probe(self, part: int, folds: Folds, steps: frozenset[str], pair: int) -> Columns:
+        weights = self.fit(part, folds, steps, None)[0].weights
+        before, after = self.pairs[pair]
+        column = Column(weights, str(before), str(after))
+        if "calibrate" in steps:
+            gram = self.by_fold[part][pair][list(folds)].sum(axis=0)
+            offset, scale = _affine(_mix(gram, np.asarray(weights)), 1.0)
+            fitted = {"kind": "affine", "scale": float(scale), "offset": float(offset)}
+            column = dataclasses.replace(column, calibration=fitted)
         return (column,)
 
     def _filter(self, sums: Float, choices: list[int], weights: Float, aligned: bool) -> int:

@@ -164,6 +164,20 @@ class Selector:
         low, high = metrics.interval(difference)
         return Gain(step, here[0] - there[0], error, self.rule.min_gain + quantile * error, low, high)
 
+    def probed(self, steps: Steps, pair: int) -> tuple[Float, tuple[float, Float]]:
+        """A filter with everything else as in a set of steps: optimistic statistics summed per part are
+        scored, and the cross-fitted score with its bootstrap samples."""
+        engine, optimistic, crossed = self.engine, [], []
+        for part in range(engine.parts):
+            whole = engine.stats(part, engine.probe(part, self.all_folds, steps, pair))
+            optimistic.append(float(engine.score(whole.sum(axis=0))))
+            out = np.zeros_like(whole)
+            for inner, j in held_out(self.all_folds):
+                mine = self.material.fold == j
+                out[mine] = engine.stats(part, engine.probe(part, inner, steps, pair))[mine]
+            crossed.append(out)
+        return np.asarray(np.mean(optimistic)), self._samples(crossed, self.all_folds)
+
     # ---- choosing ------------------------------------------------------------------------------------
 
     def choose(self, folds: Folds) -> tuple[Steps, list[Gain]]:

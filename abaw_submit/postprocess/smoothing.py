@@ -26,12 +26,13 @@ from scipy import ndimage, signal
 from abaw_submit.errors import UserError, suggest
 
 Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
+Index = npt.NDArray[np.int32]
 KINDS = ("none", "median", "mean", "gaussian", "savgol")
 DEFAULT_RATE_HZ = 30.0
 _FFT_FROM_TAPS = 97  # below this a direct correlation is faster
 _TRUNCATE = 4.0  # a Gaussian kernel ends at 4 sigma, as SciPy's does
 _POLYNOMIAL = 2
+_HELD_INDICES = 20_000_000
 
 # the paper's settings by name; sigma for the Gaussian, window in rows for the others
 PRESETS: dict[str, dict[str, str]] = {
@@ -163,7 +164,8 @@ class Pack:
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.lengths = np.asarray(lengths, np.int64)
-        self._padding: tuple[int, Int, Int] | None = None  # the last one used: filters come by width
+        self._padding: dict[int, tuple[Index, Index]] = {}  # by half width
+        self._held = 0
 
     def run(self, column: Float, filter: Filter) -> Float:
         """Filter a column of all tracks, (rows,) without NaN, sizes in rows."""
@@ -173,18 +175,22 @@ class Pack:
         source, take = self._indices(half)
         return np.ascontiguousarray(act(np.asarray(column, np.float64)[source])[take])
 
-    def _indices(self, half: int) -> tuple[Int, Int]:
+    def _indices(self, half: int) -> tuple[Index, Index]:
         """Where each padded position comes from, and where the tracks' own rows lie in it."""
-        if self._padding is not None and self._padding[0] == half:
-            return self._padding[1:]
+        if half in self._padding:
+            return self._padding[half]
         source, take, start, place = [], [], 0, 0
         for n in self.lengths.tolist():
             k = np.arange(-half, n + half) % (2 * n)
             source.append(start + np.where(k < n, k, 2 * n - 1 - k))
             take.append(np.arange(place + half, place + half + n))
             start, place = start + n, place + n + 2 * half
-        self._padding = (half, np.concatenate(source), np.concatenate(take))
-        return self._padding[1:]
+        found = np.concatenate(source).astype(np.int32), np.concatenate(take).astype(np.int32)
+        self._held += len(found[0]) + len(found[1])
+        if self._held > _HELD_INDICES:  # a large corpus: keep the last one, filters come by width
+            self._padding, self._held = {}, len(found[0]) + len(found[1])
+        self._padding[half] = found
+        return found
 
 
 def _plan(filter: Filter) -> tuple[int, Any]:

@@ -1,0 +1,269 @@
+"""The stages `select` and `apply`, and `metrics`, as functions of explicit paths."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit import metrics
+from abaw_submit.corpus.annotations import read_annotation_set
+from abaw_submit.errors import UserError
+from abaw_submit.postprocess import recipe as recipes
+from abaw_submit.postprocess.decide import decide
+from abaw_submit.postprocess.engine import Engine
+from abaw_submit.postprocess.ensemble import average_folds
+from abaw_submit.postprocess.material import Material, build, grouping
+from abaw_submit.postprocess.scores import Scores, read_scores, write_scores
+from abaw_submit.postprocess.search_au import SearchAU
+from abaw_submit.postprocess.search_expr import SearchEXPR
+from abaw_submit.postprocess.search_va import SearchVA
+from abaw_submit.postprocess.selection import Rule, Selection, Selector
+from abaw_submit.postprocess.settings import SelectSettings
+from abaw_submit.postprocess.smoothing import Filter, candidates
+from abaw_submit.postprocess.summary import summarise
+from abaw_submit.store import Stage, write_json
+from abaw_submit.tasks import Task
+
+Progress = Callable[..., Iterable[Any]]
+Truth = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
+
+
+@dataclass(frozen=True)
+class SelectResult:
+    """The summary (`selection.json`) and notes on tracks that did not count."""
+
+    summary: dict[str, Any]
+    notes: list[str]
+
+
+def make_engine(material: Material, filters: int, longest_rows: int, progress: Progress | None) -> Engine:
+    """The search of a task; 0 filters: 200 for VA, 60 for the others, whose search costs more."""
+    name = material.task.name
+    pairs = candidates(filters or (200 if name == "VA" else 60), longest_rows)
+    if name == "VA":
+
+        def shown(items: Sequence[tuple[Filter, Filter]]) -> Iterable[Any]:
+            return progress(items, label="filters") if progress else items
+
+        return SearchVA(material, pairs, shown)
+    return SearchAU(material, pairs) if name == "AU" else SearchEXPR(material, pairs)
+
+
+def choose(
+    task: Task,
+    members: Mapping[str, Scores],
+    truth: Truth,
+    settings: SelectSettings,
+    progress: Progress | None = None,
+) -> tuple[Selector, Selection]:
+    """The whole search in memory.
+
+    Raises:
+        UserError: scores and truth do not fit, or too few groups.
+    """
+    material = build(
+        task,
+        members,
+        truth,
+        folds=settings.folds,
+        group=grouping(settings.group),
+        rate_hz=settings.rate_hz,
+    )
+    engine = make_engine(material, settings.filters, settings.longest_rows, progress)
+    rule = Rule(settings.error_rate, settings.min_gain, settings.resamples, settings.seed)
+    selector = Selector(engine, settings.step_names(), rule)
+
+    def shown(folds: tuple[int, ...]) -> Iterable[int]:
+        return progress(folds, label="folds") if progress else folds
+
+    return selector, selector.run(dict(members), shown, min_run_rows=settings.min_run)
+
+
+def run_select(
+    task: Task,
+    scores: Mapping[str, Sequence[Path]],
+    truth: Path,
+    out: Path,
+    settings: SelectSettings,
+    *,
+    pictures: bool = True,
+    progress: Progress | None = None,
+) -> SelectResult:
+    """The stage `select`: see DESIGN.
+
+    Args:
+        task: the task.
+        scores: member -> files.
+        truth: annotations in any layout.
+        out: the folder to write.
+        settings: of the search.
+        pictures: draw them.
+        progress: wraps what is worked through: `progress(items, label=...)`.
+
+    Raises:
+        UserError: anything wrong with the inputs, named.
+    """
+    import json
+
+    names = sorted(scores)
+    plain = {**dataclasses.asdict(settings), "task": task.name, "members": names, "pictures": pictures}
+    plain["files"] = [len(scores[n]) for n in names]
+    stage = Stage(
+        "select", out, settings=plain, inputs=[*(p for n in names for p in sorted(scores[n])), truth]
+    )
+    if stage.done():
+        summary = json.loads((out / "selection.json").read_text(encoding="utf-8"))
+        return SelectResult(summary, ["Nothing to do: the record matches inputs and settings."])
+    members = {n: gather(scores[n], task) for n in names}
+    labels = read_truth(truth, task)
+    notes = track_notes(members, labels)
+    with stage:
+        selector, selection = choose(task, members, labels, settings, progress)
+        kept = {n: _only(s, selector.material.names) for n, s in members.items()}
+
+        def shown(numbers: Sequence[int]) -> Iterable[int]:
+            return progress(numbers, label="table of filters") if progress else numbers
+
+        summary = {**summarise(selector, selection, kept, shown), "notes": notes}
+        noted = {
+            "tracks": len(selector.material.names),
+            "fingerprint": stage.fingerprint,
+            "settings": stage.settings,
+            "score": summary["chosen"]["cross_fitted"],
+        }
+        recipe = dataclasses.replace(selection.recipe, notes=noted)
+        recipes.write_recipe(out / recipes.RECIPE_NAME, recipe)
+        write_json(out / "selection.json", summary)
+        write_scores(out / "crossfit", selection.crossfit)
+        for path in [
+            out / recipes.RECIPE_NAME,
+            out / "selection.json",
+            *sorted((out / "crossfit").iterdir()),
+        ]:
+            stage.output(path)
+        if pictures:
+            from abaw_submit.postprocess.pictures import draw_all
+
+            for path in draw_all(out, summary, selector.material, selection.crossfit):
+                stage.output(path)
+        stage.count("tracks", len(selector.material.names))
+        stage.count("rows", summary["rows"])
+    return SelectResult(json.loads(json.dumps(summary, default=float)), notes)
+
+
+def run_apply(
+    recipe: Path,
+    scores: Mapping[str, Sequence[Path]],
+    out: Path,
+    restore: float | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The stage `apply`: scores and a recipe to processed scores.
+
+    Raises:
+        UserError: scores of another task, other members or other columns; a malformed recipe.
+    """
+    chosen = recipes.read_recipe(recipe)
+    if restore is not None:
+        chosen = dataclasses.replace(chosen, restore=restore)
+    if len(scores) == 1 and len(chosen.members) == 1 and set(scores) != set(chosen.members):
+        (only,) = scores.values()
+        if all("=" not in str(p) for p in only):
+            scores = {chosen.members[0]: only}
+    names = sorted(scores)
+    files = [p for n in names for p in sorted(scores[n])]
+    source = recipe / recipes.RECIPE_NAME if recipe.is_dir() else recipe
+    settings = {"members": names, "files": [len(scores[n]) for n in names], "restore": chosen.restore}
+    stage = Stage("apply", out, settings=settings, inputs=[source, *files])
+    if not stage.done():
+        members = {n: gather(scores[n], chosen.task, chosen.restore) for n in names}
+        with stage:
+            shown = (lambda tracks: progress(tracks, label="apply")) if progress else None
+            result = recipes.apply_recipe(chosen, members, shown)
+            attributes = {"recipe": str(chosen.notes.get("fingerprint", "")), "steps": ",".join(chosen.steps)}
+            write_scores(out, dataclasses.replace(result, attributes=attributes))
+            for path in [out] if out.is_file() else sorted(out.glob("*.txt")):
+                stage.output(path)
+            stage.count("tracks", len(result))
+            stage.count("rows", result.rows)
+    from abaw_submit.store import read_record
+
+    counts = (read_record(out) or {"counts": {}})["counts"]
+    return {
+        "task": chosen.task,
+        "tracks": int(counts["tracks"]),
+        "rows": int(counts["rows"]),
+        "out": str(out),
+    }
+
+
+def run_metrics(
+    task: Task, paths: Sequence[Path], truth: Path, edition: int, group: str | None, resamples: int, seed: int
+) -> tuple[metrics.Score, list[str]]:
+    """The official score of scores under the default decision.
+
+    Raises:
+        UserError: no track in common, other row counts, or missing values.
+    """
+    scores = gather(paths, task)
+    labels = read_truth(truth, task)
+    notes = track_notes({"scores": scores}, labels)
+    shared = [t for t in labels if t in scores]
+    if not shared:
+        raise UserError(
+            "No track has both scores and truth. Compare the track names of --scores and --truth."
+        )
+    decided = {t: decide(task, scores[t]) for t in shared}
+    for t in shared:
+        if np.isnan(scores[t]).any():
+            raise UserError(f"Track {t} has missing (NaN) scores; `apply` a recipe fills them.")
+    width = len(task.columns_of(edition)) if task.name == "AU" else None
+    key = grouping(group)
+    score = metrics.score(
+        task,
+        {t: labels[t][0][:, :width] for t in shared},
+        {t: decided[t][:, :width] for t in shared},
+        {t: labels[t][1] for t in shared},
+        edition=edition,
+        resamples=resamples,
+        seed=seed,
+        groups={t: key(t) for t in shared},
+    )
+    return score, notes
+
+
+def gather(paths: Sequence[Path], task: Task | str, restore: float = 1.0) -> Scores:
+    """One member from its files: other tracks are put together, the same ones averaged (see `average_folds`).
+    The order of the files does not matter."""
+    return average_folds([read_scores(p, task) for p in sorted(paths)], restore)
+
+
+def read_truth(path: Path, task: Task) -> Truth:
+    """Track -> labels and valid rows, from annotations in any layout."""
+    annotations = read_annotation_set(path, task)
+    return {t: (a.values, a.valid) for t, a in sorted(annotations.items())}
+
+
+def track_notes(members: Mapping[str, Scores], truth: Truth) -> list[str]:
+    """Which tracks do not count, in words."""
+    notes = []
+    scored = set.intersection(*(set(s) for s in members.values()))
+    for what, tracks in (
+        ("annotated tracks have no scores and do not count", set(truth) - scored),
+        ("scored tracks have no truth and do not count", scored - set(truth)),
+    ):
+        if tracks:
+            names = sorted(tracks)
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            notes.append(f"Note: {len(names)} {what}: {', '.join(names[:5])}{more}.")
+    return notes
+
+
+def _only(scores: Scores, tracks: Sequence[str]) -> Scores:
+    return Scores(scores.task, {t: scores[t] for t in tracks})
