@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -23,7 +24,7 @@ Bytes = npt.NDArray[np.uint8]
 _FORMATS = ("yuv420p",)  # everything else is converted to it first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One upright frame.
 
@@ -120,28 +121,37 @@ class VideoReader:
         return sorted(float(p.pts * base) for p in packets if p.size and p.pts is not None)
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
-        """Decoded pictures in order; a packet that does not decode is counted and left out."""
+        """Decoded pictures in order; packets that give none are counted, most decoders do not complain."""
+        packets = pictures = 0
+        for packet in self._packets():
+            packets += not packet.is_discard  # decoded, because others refer to it, but not shown
+            for picture in self._decode(packet):
+                pictures += 1
+                yield picture
+        for picture in self._decode(None):  # what the decoder still holds
+            pictures += 1
+            yield picture
+        self.bad_packets += max(0, packets - pictures)
+
+    def _packets(self) -> Iterator[av.Packet[Any]]:
+        """Packets that hold data, until the file ends or breaks off."""
         packets = self._container.demux(self._stream)
         while True:
             try:
                 packet = next(packets, None)
             except (av.error.FFmpegError, OSError):
                 self.bad_packets += 1
-                packet = None
-            if packet is None or packet.size == 0:
-                break
-            try:
-                yield from packet.decode()
-            except av.error.EOFError:
                 return
-            except av.error.FFmpegError:
-                self.bad_packets += 1
+            if packet is None:
+                return
+            if packet.size:
+                yield packet
+
+    def _decode(self, packet: av.Packet[Any] | None) -> list[av.VideoFrame]:
         try:
-            yield from self._stream.codec_context.decode(None)  # what the decoder still holds
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError:
-            self.bad_packets += 1
+            return self._stream.codec_context.decode(packet)
+        except av.error.FFmpegError:  # the missing picture is counted
+            return []
 
     def _time_of(self, picture: av.VideoFrame) -> float:
         if picture.pts is not None and self._stream.time_base:
