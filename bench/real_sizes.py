@@ -3,7 +3,8 @@
     python bench/real_sizes.py [--pictures 20000]
 
 Made input (random JPEG crops, random labels); the stages are the own commands of the project, so decoding,
-copying and writing are in the figures. Without a GPU it says so and does nothing: ViT-Base on two cores would take hours.
+copying and writing are in the figures. Without a GPU it says so and does nothing: ViT-Base on two cores would
+take hours.
 """
 
 from __future__ import annotations
