@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from abaw_submit.submission.findings import Place, Report
 from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_header
 from abaw_submit.submission.locate import is_row, locate, locate_listed, rows_in_file
 from abaw_submit.submission.suspicions import note_suspicions, summarize
-from abaw_submit.submission.values import Values, diagnose, read_values
+from abaw_submit.submission.values import Kinds, Values, diagnose, read_values
 from abaw_submit.tasks import LATEST_EDITION
 
 SINGLE, PER_TRACK = "single file", "per-track files"
@@ -126,11 +127,12 @@ def _check_single(
     report.rows += len(lines) - first
     values = None
     if values_fit:
-        ends = lines.ends[found.lines]
-        values = read_values(lines, found.values, ends, grammar)
-        for index in np.flatnonzero(~values.good):
-            line = int(found.lines[index])
-            _note(report, lines, int(found.values[index]), line, grammar, Place(member.name, line + 1))
+
+        def note(index: int, kinds: Kinds) -> None:
+            for kind, text in kinds:
+                report.add(kind, Place(member.name, int(found.lines[index]) + 1, found=text))
+
+        values = read_values(lines, found.values, lines.ends[found.lines], grammar, note)
     report.tracks += summarize(found.rows, values, tracks, grammar)
     if values is not None:
         note_suspicions(values, found.rows, tracks, grammar, report, member.name)
@@ -229,17 +231,13 @@ def _check_track(
         report.add("row count", Place(member.name, None, member.stem, found=found))
     if not values_fit:
         return None
-    values = read_values(lines, lines.starts[1:], lines.ends[1:], grammar)
-    for index in np.flatnonzero(~values.good):
-        place = Place(member.name, int(index) + 2, member.stem, int(index) + 1)
-        _note(report, lines, int(lines.starts[index + 1]), int(index) + 1, grammar, place)
-    return values
 
+    def note(index: int, kinds: Kinds) -> None:
+        place = Place(member.name, index + 2, member.stem, index + 1)
+        if not lines[index + 1].strip():
+            report.add("blank line", place)
+            return
+        for kind, text in kinds:
+            report.add(kind, dataclasses.replace(place, found=text))
 
-def _note(report: Report, lines: Lines, start: int, line: int, grammar: Grammar, place: Place) -> None:
-    tail = lines.buffer[start : max(start, int(lines.ends[line]))].tobytes()
-    if place.track is not None and not tail.strip():
-        report.add("blank line", place)
-        return
-    for kind, found in diagnose(tail, grammar)[0]:
-        report.add(kind, Place(place.file, place.line, place.track, place.row, found))
+    return read_values(lines, lines.starts[1:], lines.ends[1:], grammar, note)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +17,8 @@ from abaw_submit.submission.grammar import Grammar
 _COMMA, _ZERO = 44, 48
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"nan", "inf", "infinity", "-inf", "-infinity", "+inf", "na", "null", "none"}
+
+Kinds = tuple[tuple[str, str], ...]  # kind of problem and what was found
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,18 @@ class Values:
     good: BoolArray
 
 
-def read_values(lines: Lines, starts: IntArray, ends: IntArray, grammar: Grammar) -> Values:
-    """Read the values between `starts` and `ends`, one row each (ascending)."""
+def read_values(
+    lines: Lines, starts: IntArray, ends: IntArray, grammar: Grammar, note: Callable[[int, Kinds], None]
+) -> Values:
+    """Read the values between `starts` and `ends`, one row each (ascending).
+
+    Args:
+        lines: the text.
+        starts: int64 (rows,) first byte of the values of each row.
+        ends: int64 (rows,) one past their last byte.
+        grammar: what they have to be.
+        note: called with the index of each bad row and what is wrong with it.
+    """
     rows, digits = len(starts), len(grammar.integers)
     floats = np.full((rows, len(grammar.floats)), np.nan)
     integers = np.zeros((rows, digits), np.uint8)
@@ -57,7 +70,9 @@ def read_values(lines: Lines, starts: IntArray, ends: IntArray, grammar: Grammar
     for row in np.flatnonzero(~good):
         tail = lines.buffer[starts[row] : max(starts[row], ends[row])].tobytes()
         kinds, row_floats, row_integers = diagnose(tail, grammar)
-        if not kinds:  # right, only not in the plainest form (1e-3)
+        if kinds:
+            note(int(row), kinds)
+        else:  # right, only not in the plainest form (1e-3)
             floats[row], integers[row], good[row] = row_floats, row_integers, True
     integers[~good] = 0
     floats[~good] = np.nan
@@ -81,7 +96,7 @@ def _integers(
 
 
 @lru_cache(maxsize=65_536)
-def diagnose(tail: bytes, grammar: Grammar) -> tuple[tuple[tuple[str, str], ...], list[float], list[int]]:
+def diagnose(tail: bytes, grammar: Grammar) -> tuple[Kinds, list[float], list[int]]:
     """What is wrong with the values of one row: (kind, what was found) pairs; none if it is right.
 
     >>> from abaw_submit.submission.grammar import grammar_of
