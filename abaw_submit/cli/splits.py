@@ -97,6 +97,7 @@ def split_check(file: Path, annotations: Path | None, test: Path | None, as_json
     for problem in [] if as_json else problems:
         click.echo(problem)
     if problems:
-        raise ProblemsFound(f"{file}: {len(problems)} problems. Make it again with `abaw-submit split`.")
+        more = f" --test {test}" if test is not None else ""
+        raise ProblemsFound(f"{file}: {len(problems)} found. Make it again with `abaw-submit split{more}`.")
     if not as_json:
         click.echo(f"{file}: {len(splits.folds)} folds of {len(splits.tracks)} tracks, no leak.")

@@ -6,6 +6,7 @@ middle of each window is kept. Models: HuBERT (Hsu et al. 2021), wav2vec 2.0 (Ba
 
 from __future__ import annotations
 
+import logging
 import math
 from importlib import import_module
 from pathlib import Path
@@ -85,6 +86,7 @@ def _load(source: str, model_type: str) -> tuple[Any, bool]:
     transformers: Any = import_module("transformers")
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it announces every retry
     local = Path(source).exists()
     try:
         config = transformers.AutoConfig.from_pretrained(source)
