@@ -2,7 +2,6 @@
 
 import pytest
 
-from abaw_submit.corpus.crops import crop_folders, crop_pictures
 from abaw_submit.corpus.tracks import find_video, list_videos, sibling_group, split_track
 from abaw_submit.errors import UserError
 
@@ -84,17 +83,3 @@ def test_list_videos_sorts_by_name_and_refuses_doubles(tmp_path):
         list_videos([tmp_path / "a/notes.txt"])
     with pytest.raises(UserError, match="No videos"):
         list_videos([tmp_path])
-
-
-def test_both_cropped_aligned_folders_are_merged(tmp_path):
-    touch(tmp_path, "batch1/cropped_aligned/v1/00002.jpg", "batch1/cropped_aligned/v1/00001.jpg")
-    touch(
-        tmp_path, "batch2/v1/00003.jpg", "batch2/v1/00002.jpg", "batch2/v2_left/00010.jpg", "batch2/v1/x.jpg"
-    )
-    folders = crop_folders([tmp_path / "batch1", tmp_path / "batch2"])
-    assert list(folders) == ["v1", "v2_left"]
-    pictures = crop_pictures(folders["v1"])
-    assert list(pictures) == [1, 2, 3]
-    assert pictures[2].parts[-4] == "batch1"  # the first folder wins
-    with pytest.raises(UserError, match="No folder"):
-        crop_folders(tmp_path / "batch3")
