@@ -44,6 +44,10 @@ SHOWS = np.array(
         [.06, .18, .10, .06, .15, .12, .15, .10, .20, .55, .20, .06],  # Other
     ]
 )  # fmt: skip
+# what a whole unit of valence and of arousal adds to the look of each AU
+_LOOKS = np.zeros((2, 12))
+_LOOKS[0, [2, 3, 6, 7]] = -0.20, 0.25, 0.40, -0.40
+_LOOKS[1, [0, 1, 11]] = 0.30, 0.35, 0.15
 _DECK = (0, 0, 1, 2, 3, 4, 4, 5, 6, 7, 7)  # how often each expression comes up
 
 
@@ -55,6 +59,7 @@ class Behaviour:
         valence, arousal: (n,) the truth, -1..1.
         expression: (n,) int, the truth, 0..7.
         action: (n, 12) AU intensities, 0..1.
+        mood: (n, 12) what valence and arousal add to the look of the face, too weak to count as AUs.
         lids: (n,) how far the eyes are open.
         speech: (n,) 0..1, whether the voice sounds.
         voice_valence, voice_arousal: (n,) what the voice carries.
@@ -64,6 +69,7 @@ class Behaviour:
     arousal: FloatArray
     expression: np.ndarray[tuple[int], np.dtype[np.int64]]
     action: FloatArray
+    mood: FloatArray
     lids: FloatArray
     speech: FloatArray
     voice_valence: FloatArray
@@ -116,7 +122,6 @@ def behave(rng: np.random.Generator, person: Person, seconds: float, expressions
     shown = rng.random((len(kinds), 12)) < SHOWS[kinds]
     strength = np.where(shown, rng.uniform(0.62, 1.0, shown.shape), rng.uniform(0.0, 0.10, shown.shape))
     action = follow(follow(strength[episode], 0.10), 0.12)
-    # the face also leaks the two dimensions directly
     action *= np.clip(0.85 + 0.35 * face[:, 1:], 0.5, 1.2)
     action[:, 6] += 0.20 * np.clip(face[:, 0], 0, 1)
     action[:, 7] += 0.20 * np.clip(-face[:, 0], 0, 1)
@@ -124,16 +129,19 @@ def behave(rng: np.random.Generator, person: Person, seconds: float, expressions
     chatter = speech * np.clip(0.5 + 0.9 * drift(rng, n, 0.06), 0, 1.5)
     action[:, 10] += 0.20 * chatter
     action[:, 11] += 0.12 * chatter
-    lids = (1.0 + 0.30 * face[:, 1]) * (1 - _blinks(rng, n))
+    mood = face @ _LOOKS
+    lids = (1.0 + 0.45 * face[:, 1]) * (1 - _blinks(rng, n))
+    slips = 0.22 * np.c_[drift(rng, n, 0.4), drift(rng, n, 0.4)]
     return Behaviour(
         valence=affect[:, 0],
         arousal=affect[:, 1],
         expression=kinds[episode],
         action=np.clip(action, 0, 1),
+        mood=mood,
         lids=lids,
         speech=follow(speech, 0.03),
-        voice_valence=0.5 * face[:, 0] + 1.4 * hidden[:, 0],
-        voice_arousal=0.5 * face[:, 1] + 1.4 * hidden[:, 1],
+        voice_valence=0.4 * face[:, 0] + 1.3 * hidden[:, 0] + slips[:, 0],
+        voice_arousal=0.4 * face[:, 1] + 1.3 * hidden[:, 1] + slips[:, 1],
     )
 
 

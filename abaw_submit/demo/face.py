@@ -95,7 +95,7 @@ def draw_face(
         light: (3,) brightness, change of brightness from left to right and from top to bottom.
     """
     a = np.clip(action + person.resting, -0.2, 1.25)
-    jaw_drop = 0.20 * max(a[AU26], 0.0)
+    jaw_drop = 0.27 * max(a[AU26], 0.0)
     pen = _Pen(image, pose)
     _body_and_back_hair(pen, person, light)
     outline = _outline(person, jaw_drop)
@@ -180,8 +180,8 @@ def _beard_map(side: int) -> npt.NDArray[np.float32]:
 def _eyes(pen: _Pen, person: Person, a: FloatArray, lids: float, light: FloatArray) -> None:
     narrow = max(a[AU7], 0.0)
     cheek = max(a[AU6], 0.0)
-    upper = 0.135 * np.clip(lids - 0.30 * narrow, 0.06, 1.6)
-    lower = 0.085 * np.clip(min(lids, 1.0) - 0.70 * narrow - 0.45 * cheek, -0.5, 1.0)
+    upper = 0.135 * np.clip(lids - 0.42 * narrow, 0.06, 1.6)
+    lower = 0.085 * np.clip(min(lids, 1.0) - 0.80 * narrow - 0.55 * cheek, -0.5, 1.0)
     t = np.linspace(-1, 1, 13)
     bow = 1 - t**2
     for side in (-1.0, 1.0):
@@ -206,9 +206,9 @@ def _eyes(pen: _Pen, person: Person, a: FloatArray, lids: float, light: FloatArr
 
 def _brows(pen: _Pen, person: Person, a: FloatArray, light: FloatArray) -> None:
     t = np.linspace(0, 1, 9)
-    inner_up = 0.17 * a[AU1] - 0.15 * a[AU4]
-    outer_up = 0.19 * a[AU2] - 0.04 * a[AU4]
-    together = 0.07 * max(a[AU4], 0.0)
+    inner_up = 0.24 * a[AU1] - 0.19 * a[AU4]
+    outer_up = 0.26 * a[AU2] - 0.05 * a[AU4]
+    together = 0.08 * max(a[AU4], 0.0)
     rise = inner_up * (1 - t) ** 1.3 + outer_up * t**1.3 + 0.045 * np.sin(np.pi * t)
     inner_x = 0.17 - together
     x = inner_x + (0.72 - inner_x) * t
@@ -221,8 +221,8 @@ def _brows(pen: _Pen, person: Person, a: FloatArray, light: FloatArray) -> None:
 
 
 def _nose(pen: _Pen, person: Person, a: FloatArray, light: FloatArray) -> None:
-    up = 0.05 * max(a[AU10], 0.0)
-    wide = person.nose * (1 + 0.22 * max(a[AU10], 0.0) + 0.10 * max(a[AU12], 0.0))
+    up = 0.06 * max(a[AU10], 0.0)
+    wide = person.nose * (1 + 0.30 * max(a[AU10], 0.0) + 0.10 * max(a[AU12], 0.0))
     dark = _lit(person.skin, 0.50 * light[0])
     for side in (-1.0, 1.0):
         wing = [
@@ -237,11 +237,11 @@ def _nose(pen: _Pen, person: Person, a: FloatArray, light: FloatArray) -> None:
 def _mouth(pen: _Pen, person: Person, a: FloatArray, jaw_drop: float, light: FloatArray) -> None:
     smile, frown = a[AU12], max(a[AU15], 0.0)
     tight, press = max(a[AU23], 0.0), max(a[AU24], 0.0)
-    width = person.mouth_width * (1 + 0.30 * smile + 0.04 * frown - 0.30 * tight + 0.06 * press)
-    corner = -0.15 * smile + 0.17 * frown
-    gap = max(0.0, (0.11 * max(a[AU25], 0.0) + 0.9 * jaw_drop) * (1 - 0.85 * min(press, 1.0)))
+    width = person.mouth_width * (1 + 0.30 * smile + 0.04 * frown - 0.40 * tight + 0.10 * press)
+    corner = -0.21 * smile + 0.24 * frown
+    gap = max(0.0, (0.17 * max(a[AU25], 0.0) + 0.9 * jaw_drop) * (1 - 0.85 * min(press, 1.0)))
     thick = person.lip * (1 - 0.42 * tight - 0.72 * press)
-    raise_upper = 0.085 * max(a[AU10], 0.0)
+    raise_upper = 0.12 * max(a[AU10], 0.0)
     t = np.linspace(-1, 1, 17)
     bow = 1 - t**2
     y = 0.76 + corner * np.abs(t) ** 1.6 - 0.25 * corner
@@ -265,7 +265,7 @@ def _mouth(pen: _Pen, person: Person, a: FloatArray, jaw_drop: float, light: Flo
             np.r_[upper, np.c_[x, inner_top + teeth][inside][::-1]], _lit((226, 222, 210), light[0]), depth
         )
     seam = _lit(person.lips, 0.42 * light[0])
-    pen.line(np.c_[x, inner_top], seam, 0.022 + 0.022 * press, depth)
+    pen.line(np.c_[x, inner_top], seam, 0.022 + 0.040 * press, depth)
     corner_mark = 0.05 * (1 + tight + frown)
     for side, end in ((-1.0, 0), (1.0, -1)):
         mark = [(x[end], y[end]), (x[end] + side * corner_mark, y[end] + 0.4 * corner)]

@@ -88,7 +88,7 @@ def make_person(seed: int, number: int | str) -> Person:
         nose=about(0.17, 0.02),
         mouth_width=about(0.40, 0.025),
         lip=about(0.085, 0.012),
-        resting=np.clip(rng.normal(0, 0.07, 12), -0.15, 0.15),
+        resting=np.clip(rng.normal(0, 0.05, 12), -0.12, 0.12),
         voice_hz=about(190 if long_hair else 135, 14),
     )
 

@@ -52,7 +52,7 @@ def test_the_deck_deals_every_expression_within_eleven() -> None:
 
 def test_face_and_voice_each_tell_a_part_of_valence_and_arousal() -> None:
     people = crowd()
-    face = np.concatenate([np.c_[b.action, b.lids] for b in people])
+    face = np.concatenate([np.c_[b.action + b.mood, b.lids] for b in people])
     voice = np.concatenate([np.c_[b.voice_valence, b.voice_arousal] for b in people])
     for name in ("valence", "arousal"):
         truth = np.concatenate([getattr(b, name) for b in people])
@@ -120,6 +120,7 @@ def steady(valence: float, arousal: float, seconds: float = 3.0) -> Behaviour:
         arousal=arousal * same,
         expression=np.zeros(n, np.int64),
         action=np.zeros((n, 12)),
+        mood=np.zeros((n, 12)),
         lids=same,
         speech=same,
         voice_valence=valence * same,
