@@ -47,29 +47,30 @@ def draw_all(out: Path, summary: Mapping[str, Any], material: Material, crossfit
 
 
 def _windows(summary: Mapping[str, Any]) -> Any:
-    """Cross-fitted score against window for each filter, with 95 % intervals; dashed: optimistic."""
+    """Cross-fitted score against window for each filter. The bands are the intervals of the paired difference
+    to no filter, which is what matters; dotted: optimistic."""
     rows = summary["filters"]
     if not rows:
         return None
+    base = rows[0]["cross_fitted"]
     figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for kind, colour in _COLOURS.items():
         points = []
         for row in rows:
-            before, after = parse_filter(row["before"]), parse_filter(row["after"])
-            single = [f for f in (before, after) if f.kind != "none"]
+            single = [f for f in map(parse_filter, (row["before"], row["after"])) if f.kind != "none"]
             if len(single) == 1 and single[0].kind == kind:
                 width = single[0].size * (4 if kind == "gaussian" else 1)
-                points.append((width, row["cross_fitted"], *row["interval"], row["optimistic"]))
+                points.append((width, row["cross_fitted"], *row["gain_interval"], row["optimistic"]))
         if points:
             x, y, low, high, optimistic = np.array(sorted(points)).T
             axis.plot(x, y, color=colour, label=kind)
             axis.plot(x, optimistic, color=colour, linestyle=":", linewidth=1)
-            axis.fill_between(x, low, high, color=colour, alpha=0.08, linewidth=0)
-    axis.axhline(rows[0]["cross_fitted"], color=_TRUTH, linewidth=0.8, label="none")
+            axis.fill_between(x, base + low, base + high, color=colour, alpha=0.12, linewidth=0)
+    axis.axhline(base, color=_TRUTH, linewidth=0.8, label="none")
     axis.set_xscale("log")
     axis.set_xlabel("window in rows (Gaussian: 4 sigma)")
     axis.set_ylabel(f"{summary['metric']}, cross-fitted (dotted: optimistic)")
-    axis.set_title(f"{summary['task']}: smoothing, with 95 % intervals over groups of tracks")
+    axis.set_title(f"{summary['task']}: smoothing; bands: 95 % of the difference to none", fontsize=10)
     axis.legend(frameon=False)
     return figure
 
