@@ -155,7 +155,7 @@ def _label_sides(people: Sequence[Person], default: str | None) -> list[str]:
             place = np.clip((2 * x[i] - places[0] - places[1]) / apart, -1, 1) if seen.any() else 0.0
             share = votes[i] / rows[i]
             if seen[i]:
-                right[i] = share + like > 0
+                right[i] = 0.5 * share + like > 0  # clearly other looks outweigh the side
             elif default is not None:
                 right[i] = (like > 0.3) if default == LEFT else not (like < -0.3)
             else:
