@@ -108,11 +108,14 @@ def extract(
             "checkpoint": None if _is_path(source) else source,
             "precision": job.precision if entry.needs_weights else "no",
             "tracks": wanted,
-            "videos": [(p.name, p.stat().st_size) for p in _videos_of(wanted, videos)],
             "crops": None if read_record(crops) else [_crops_identity(crops / t) for t in wanted],
         },
         # crops that no stage made are known by the settings: hashing millions of pictures takes an hour
-        inputs=[*([crops] if read_record(crops) else []), *([Path(str(source))] if _is_path(source) else [])],
+        inputs=[
+            *([crops] if read_record(crops) else []),
+            *([Path(str(source))] if _is_path(source) else []),
+            *_videos_of(wanted, videos if entry.kind == AUDIO else ()),
+        ],
     )
     if stage.done():
         return ExtractReport([], fresh=False)

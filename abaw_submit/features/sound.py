@@ -55,7 +55,7 @@ def read_sound(path: Path | str, block_samples: int = BLOCK_SAMPLES) -> Iterator
         block_samples: length of every block but the last; it does not change the samples.
 
     Raises:
-        UserError: the file cannot be opened.
+        UserError: the file cannot be opened, or its sound's codec is unknown.
     """
     start_s: float | None = None
     sent = waiting = 0
@@ -86,6 +86,8 @@ def _pieces(path: Path) -> Iterator[tuple[float, Samples]]:
         if not container.streams.audio:
             return
         stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise UserError(f"{path}: its sound track has an unknown codec. Convert it, for example to aac.")
         stream.codec_context.thread_count = 1
         line = TimeLine()
         for frame in _frames(container, stream):

@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 
 from abaw_submit.errors import UserError
-from abaw_submit.features.sound import RATE_HZ, TimeLine, read_sound
+from abaw_submit.features.sound import BROKEN_CLOCK_S, RATE_HZ, TimeLine, read_sound
 
 
 def tone(seconds, hz=440.0, rate_hz=RATE_HZ, level=0.5):
@@ -107,3 +107,26 @@ def test_no_media_file_is_a_users_mistake(tmp_path):
         list(read_sound(tmp_path / "a.mp4"))
     with pytest.raises(UserError, match=r"b\.mp4 cannot be opened"):
         list(read_sound(tmp_path / "b.mp4"))
+
+
+def test_an_unknown_codec_is_said_and_not_taken_for_silence(tmp_path, make_video):
+    path = make_video(tmp_path / "a.mkv", sound=tone(0.5))
+    path.write_bytes(path.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/INT/LIT"))
+    with pytest.raises(UserError, match=r"a\.mkv: its sound track has an unknown codec"):
+        list(read_sound(path))
+
+
+def test_packets_that_do_not_decode_become_silence(tmp_path, make_video):
+    """Damaged bytes anywhere end in sound of about the same length, or in a message; never in a crash."""
+    whole_file = make_video(tmp_path / "a.mkv", sound=tone(1.0)).read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        damaged = bytearray(whole_file)
+        for at in rng.integers(200, len(damaged), 30):
+            damaged[at] = rng.integers(256)
+        (tmp_path / "b.mkv").write_bytes(damaged)
+        try:
+            samples = sum(len(block.samples) for block in read_sound(tmp_path / "b.mkv"))
+        except UserError:
+            continue
+        assert samples < 2 * BROKEN_CLOCK_S * RATE_HZ
