@@ -69,7 +69,8 @@ def _task(run: TaskRun, board: Board | None) -> str:
                     [n.name, f"{n.gain:+.3f}", "[{:+.3f}, {:+.3f}]".format(*n.gain_interval), n.against]
                     for n in board.lines
                     if n.against
-                ],
+                ]
+                + _smoothing_row(board),
             ),
             "<h3>Per output</h3>",
             table(
@@ -85,6 +86,13 @@ def _task(run: TaskRun, board: Board | None) -> str:
     if run.zip:
         parts.append(_submission(run.zip))
     return "".join([*parts, "</section>"])
+
+
+def _smoothing_row(board: Board) -> list[list[str]]:
+    gain = board.smoothing
+    if gain is None:
+        return []
+    return [[gain.name, f"{gain.gain:+.3f}", "[{:+.3f}, {:+.3f}]".format(*gain.gain_interval), "TMF"]]
 
 
 def _explanation(board: Board) -> str:

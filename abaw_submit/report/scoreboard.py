@@ -23,7 +23,7 @@ from abaw_submit.metrics import (
 )
 from abaw_submit.postprocess.decide import decide
 from abaw_submit.postprocess.scores import Scores, gather
-from abaw_submit.report.run import TaskRun
+from abaw_submit.report.run import TaskRun, selection
 from abaw_submit.tasks import Task
 
 Float = npt.NDArray[np.float64]
@@ -49,6 +49,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class StepGain:
+    """One post-processing step alone: its cross-fitted total and its gain over the TMF as it is."""
+
+    name: str
+    total: float
+    gain: float
+    gain_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Board:
     """All lines of one task. Every row was scored by a model that did not train on its recording."""
 
@@ -56,6 +66,7 @@ class Board:
     lines: list[Line]
     tracks: int
     rows: int
+    smoothing: StepGain | None = None
 
 
 def board(run: TaskRun, annotations: Path, smoothed: Sequence[tuple[str, Path]] = ()) -> Board | None:
@@ -85,7 +96,7 @@ def board(run: TaskRun, annotations: Path, smoothed: Sequence[tuple[str, Path]] 
         sums[name] = np.stack([_track(run.task, truth[t], scores[t]) for t in tracks])
     names: list[tuple[str, str | None]] = [("constant", None), *((n, a) for n, _, a in systems)]
     lines = [_line(run.task, name, sums, other, groups) for name, other in names]
-    return Board(run.task, lines, len(tracks), lines[0].score.rows)
+    return Board(run.task, lines, len(tracks), lines[0].score.rows, smoothing_gain(run))
 
 
 def _line(task: Task, name: str, sums: dict[str, Float], against: str | None, groups: list[str]) -> Line:
@@ -134,13 +145,25 @@ def board_text(board: Board) -> str:
             low, high = line.gain_interval
             text += f"   {line.gain:+.3f} [{low:+.3f}, {high:+.3f}] against {line.against}"
         lines.append(text)
+    if board.smoothing:
+        low, high = board.smoothing.gain_interval
+        text = f"  {board.smoothing.name:<34} {board.smoothing.total:.3f} {'':<14}"
+        lines.append(f"{text}   {board.smoothing.gain:+.3f} [{low:+.3f}, {high:+.3f}] against TMF")
     return "\n".join(lines)
 
 
 def crossfitted(run: TaskRun) -> list[tuple[str, Path]]:
-    """The cross-fitted scores of every recipe of a task: `smooth` (the steps smooth, calibrate and
-    threshold alone) and the recipe that is submitted."""
-    if run.recipe is None:
+    """The cross-fitted scores of the recipe that is submitted."""
+    if run.recipe is None or not (run.recipe / "crossfit").exists():
         return []
-    named = [("TMF + smoothing only", run.recipe.parent / "smoothing"), ("TMF + recipe", run.recipe)]
-    return [(name, folder / "crossfit") for name, folder in named if (folder / "crossfit").exists()]
+    return [("TMF + recipe", run.recipe / "crossfit")]
+
+
+def smoothing_gain(run: TaskRun) -> StepGain | None:
+    """What smoothing alone is worth, cross-fitted, as `select` found it; None if it did not look."""
+    found = selection(run)
+    for entry in found["step_sets"] if found else []:
+        if entry["steps"] == ["smooth"]:
+            low, high = entry["gain_interval"]
+            return StepGain("smoothing alone", entry["cross_fitted"], entry["gain"], (low, high))
+    return None
