@@ -16,6 +16,7 @@ from abaw_submit.models.encoder import build_vit, read_weights, size_of_state
 from abaw_submit.models.mae import MaskedAutoencoder
 from abaw_submit.models.settings import DecoderSize, VitSize
 from abaw_submit.store import Stage
+from abaw_submit.training.augment import random_crop
 from abaw_submit.training.checkpoints import is_main_process, write_config, write_weights
 from abaw_submit.training.loop import SAVE_EVERY_S, Job, Progress, fit, quiet, seed_step, shuffled
 from abaw_submit.training.optim import parameter_groups
@@ -68,7 +69,9 @@ def pretrain(
     if not paths:
         raise UserError(f"{folder} holds no jpg or png pictures.")
     with stage if is_main_process() else nullcontext():
-        pictures = Pictures(paths, size.img_size_px, settings.cache_gib, progress)
+        # kept so large that the mean random part is seen at its own resolution
+        side = round(size.img_size_px * 2 / (1 + settings.min_crop))
+        pictures = Pictures(paths, side, settings.cache_gib, progress)
         seed_step(settings.seed, 0)
         model = MaskedAutoencoder(size, decoder, settings.mask_ratio, settings.normalise_pixels)
         if start is not None:
@@ -76,11 +79,8 @@ def pretrain(
 
         def loss(network: nn.Module, items: np.ndarray, step: int, device: torch.device) -> Tensor:  # type: ignore[type-arg]
             images = to_tensor(pictures.batch(items), device)
-            # faces look alike mirrored; the only augmentation, as in the paper's pre-training
-            flipped = torch.where(
-                torch.rand(len(images), 1, 1, 1, device=device) < 0.5, images.flip(3), images
-            )
-            value: Tensor = network(flipped)
+            draw = int(torch.randint(2**62, ()))
+            value: Tensor = network(random_crop(images, size.img_size_px, settings.min_crop, draw))
             return value
 
         job = Job(

@@ -57,6 +57,7 @@ class PretrainSettings(LoopSettings):
     beta2: float = setting(0.95, "AdamW's second beta")
     clip_norm: float = setting(0.0, "gradients are scaled down to this norm; 0: never")
     mask_ratio: float = setting(0.75, "share of the patches that is hidden")
+    min_crop: float = setting(0.45, "smallest random part of a picture, as a share of its side; 1: all of it")
     normalise_pixels: bool = setting(True, "the target is each patch with zero mean and unit deviation")
     cache_gib: float = setting(8.0, "pictures are decoded once into a temporary file up to this size")
 
@@ -64,6 +65,8 @@ class PretrainSettings(LoopSettings):
         super().check()
         if not 0 < self.mask_ratio < 1:
             raise UserError(f"mask_ratio is {self.mask_ratio}; expected between 0 and 1.")
+        if not 0 < self.min_crop <= 1:
+            raise UserError(f"min_crop is {self.min_crop}; expected above 0, at most 1.")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from abaw_submit.errors import UserError
-from abaw_submit.training.augment import augment
+from abaw_submit.training.augment import augment, random_crop
 from abaw_submit.training.pictures import Pictures, list_pictures, to_tensor
 
 
@@ -73,3 +73,19 @@ def test_about_half_of_the_pictures_are_mirrored_and_the_rest_only_mildly_change
     assert 70 < int(rising.sum()) < 130
     assert torch.allclose(changed[rising], smooth_faces(int(rising.sum())), atol=0.02)
     assert torch.allclose(changed[~rising], smooth_faces(int((~rising).sum())).flip(3), atol=0.02)
+
+
+def test_a_random_part_of_the_whole_is_the_picture_or_its_mirror_image() -> None:
+    images = smooth_faces(40)
+    whole = random_crop(images, 16, 1.0, seed=2)
+    rising = whole[:, 0, 8, -1] > whole[:, 0, 8, 0]
+    assert 8 < int(rising.sum()) < 32
+    assert torch.allclose(torch.where(rising.view(-1, 1, 1, 1), whole, whole.flip(3)), images, atol=1e-5)
+
+
+def test_random_parts_are_of_the_size_asked_for_and_differ() -> None:
+    parts = random_crop(smooth_faces(40), 12, 0.5, seed=2)
+    assert parts.shape == (40, 3, 12, 12)
+    spans = (parts[:, 0, 6, -1] - parts[:, 0, 6, 0]).abs() / 0.6
+    assert 0.4 < spans.min() < 0.65
+    assert 0.75 < spans.max() <= 1
