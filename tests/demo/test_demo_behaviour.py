@@ -157,3 +157,15 @@ def test_pauses_are_silent_but_for_the_room() -> None:
     room = record(np.random.default_rng(0), voice)
     assert room.dtype == np.float32
     assert 0 < np.abs(room).max() < 0.05
+
+
+def test_loudness_of_the_recorded_voice_tells_arousal_across_people() -> None:
+    loudness, arousal = [], []
+    for k, behaviour in enumerate(crowd(16, 8.0)):
+        times_s = np.arange(8 * SOUND_HZ) / SOUND_HZ
+        voice = speak(rng_for(0, "voice", k), make_person(0, k), behaviour, times_s)
+        sound = record(rng_for(0, "room", k), voice).astype(float)
+        second = SOUND_HZ
+        loudness += [np.log(np.mean(sound[at : at + second] ** 2)) for at in range(0, 8 * second, second)]
+        arousal += at_times(behaviour.arousal, np.arange(8) + 0.5).tolist()
+    assert 0.35 < np.corrcoef(loudness, arousal)[0, 1] < 0.95
