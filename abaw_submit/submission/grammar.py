@@ -16,6 +16,7 @@ from abaw_submit.tasks import AU, CE_COLUMNS, EDITIONS, EXPR, LATEST_EDITION, TA
 
 MTL_HEADER = "image,valence,arousal,expression,aus"
 PER_TRACK_EDITIONS = (1, 2, 3)
+Labels = npt.NDArray[Any]  # (rows, columns of a grammar)
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,6 @@ class Grammar:
     def highest(self) -> npt.NDArray[np.uint8]:
         """The highest value of each integer."""
         return np.array([top for _, top in self.integers], np.uint8)
-
-    def describe(self) -> str:
-        """The row in words, for messages.
-
-        >>> grammar_of("EXPR").describe()
-        'one integer 0..7'
-        """
-        parts = []
-        if self.floats:
-            parts.append(f"{len(self.floats)} numbers in [-1, 1]")
-        tops = [top for _, top in self.integers]
-        if any(top > 1 for top in tops):
-            parts.append(f"one integer 0..{max(tops)}")
-        if 1 in tops:
-            parts.append(f"{tops.count(1)} times 0 or 1")
-        return ", ".join(parts)
 
 
 def grammar_of(kind: str | Task, edition: int = LATEST_EDITION) -> Grammar:
@@ -112,6 +97,3 @@ def grammar_of_header(header: str) -> Grammar | None:
             if header in (grammar.header, grammar.track_header):
                 return grammar
     return None
-
-
-Labels = npt.NDArray[Any]

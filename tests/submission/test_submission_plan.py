@@ -19,8 +19,8 @@ from abaw_submit.submission.agreement import agreement, agreement_table, rows_ch
 from abaw_submit.submission.asked import asked_for
 from abaw_submit.submission.candidates import width_rows
 from abaw_submit.submission.check import check
+from abaw_submit.submission.compare import build_plan
 from abaw_submit.submission.foldscores import FoldScores, read_fold_scores
-from abaw_submit.submission.plan import build_plan
 from abaw_submit.submission.planreport import plan_lines, teaching
 from abaw_submit.submission.plansettings import PlanSettings
 from abaw_submit.tasks import AU, EXPR, TASKS, VA
