@@ -29,16 +29,20 @@ class Tracklet:
         first: 1-based row of its first face.
         faces: one (15,) face per row.
         looked: per row, True if the detector saw it there.
-        spool: per row, where its encoded crop lies: (offset, length) in bytes; empty until written.
-        looks: sum of small pictures of its crops, and `pictures` their number; its appearance.
+        missed: per row, True if the detector looked and missed it (the row lies in a bridged gap).
+        smooth: per row, the face after smoothing; empty until cut out.
+        spool: per row, where its encoded crop lies: (offset, length) in bytes, or None if the person is
+            not to be seen there after all; empty until cut out.
+        looks: sum of what its crops look like (`faces.looks`).
     """
 
     number: int
     first: int
     faces: list[npt.NDArray[np.float32]] = field(default_factory=list)
     looked: list[bool] = field(default_factory=list)
+    missed: list[bool] = field(default_factory=list)
     smooth: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    spool: list[tuple[int, int]] = field(default_factory=list)
+    spool: list[tuple[int, int] | None] = field(default_factory=list)
     looks: npt.NDArray[np.float64] | None = None
 
     @property
@@ -61,8 +65,10 @@ class Tracklet:
             for step in range(1, missed + 1):
                 self.faces.append(start + np.float32(step / (missed + 1)) * (face - start))
                 self.looked.append(False)
+                self.missed.append(True)
         self.faces.append(face)
         self.looked.append(looked)
+        self.missed.append(False)
 
 
 class Follower:

@@ -24,7 +24,7 @@ NEIGHBOURS_HALF_SURE = 5.0  # a face found this often has score 0.5
 WINDOW = 0.5  # room around the last box in which a known face is looked for, in box sizes
 SIZE_CHANGE = 1.35  # most that a face grows or shrinks between two looks
 # From the cascade's square to brows-to-chin: between YuNet's boxes of real and of synthetic faces.
-SHIFT_Y, WIDTH, HEIGHT = 0.045, 0.76, 1.03
+SHIFT_Y, WIDTH, HEIGHT = 0.045, 0.73, 0.99
 
 Grey = npt.NDArray[np.uint8]
 

@@ -105,6 +105,7 @@ def part(tracklet: Tracklet, first: int, last: int) -> Tracklet:
         first=tracklet.first + low,
         faces=tracklet.faces[rows],
         looked=tracklet.looked[rows],
+        missed=tracklet.missed[rows],
         smooth=tracklet.smooth[rows],
         spool=tracklet.spool[rows],
     )

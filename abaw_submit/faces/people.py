@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from abaw_submit.corpus.tracks import split_track
 from abaw_submit.faces.detect import BOX, SCORE
 from abaw_submit.faces.follow import Tracklet
+from abaw_submit.faces.looks import Looks, likeness
 
 MIN_SIZE = 0.4  # of the person's usual size: smaller faces are bystanders in the background
 MAX_SIZE = 2.5
 NEAR_ROWS = 30  # a short piece this close to a longer one of the same place and size is no false face
 MAIN, LEFT, RIGHT = "main", "left", "right"
-
-Floats = npt.NDArray[np.float64]
 
 
 class Person:
@@ -35,7 +33,7 @@ class Person:
         self.sizes = boxes[:, 2:].max(1)
         self.size = float(np.median(self.sizes))
         self.x = float(np.median(self.centres[:, 0]))
-        self.looks = _unit(tracklet.looks)
+        self.looks = tracklet.looks
         # duration x size x certainty x steadiness
         shake = np.abs(np.diff(self.centres, n=2, axis=0)).mean() / self.size if self.rows > 2 else 1.0
         self.weight = self.rows * self.size * float(faces[:, SCORE].mean()) / (1 + 10 * shake)
@@ -58,11 +56,6 @@ class Person:
         moved = np.abs(early.centres[-1] - late.centres[0]).max() / size
         ratio = early.sizes[-1] / late.sizes[0]
         return bool(moved < 0.5 and 0.7 < ratio < 1.4)
-
-
-def likeness(a: Person, looks: Floats | None) -> float:
-    """How alike a person's crops look to a unit vector of looks, -1 to 1; 0 if unknown."""
-    return 0.0 if a.looks is None or looks is None else float(a.looks @ looks)
 
 
 def without_false(people: Sequence[Person], min_rows: int) -> list[Person]:
@@ -110,7 +103,7 @@ def _main(people: Sequence[Person]) -> list[Person]:
         return []
     chosen: list[Person] = []
     looks = max(people, key=lambda p: (p.weight, -p.first, -p.x)).looks
-    claim = {id(p): p.weight * (0.25 + max(0.0, likeness(p, looks))) for p in people}
+    claim = {id(p): p.weight * (0.25 + max(0.0, likeness(p.looks, looks))) for p in people}
     for person in sorted(people, key=lambda p: (-claim[id(p)], p.first, p.x)):
         if chosen:
             usual = _weighted_median([p.size for p in chosen], [p.rows for p in chosen])
@@ -147,11 +140,11 @@ def _label_sides(people: Sequence[Person], default: str | None) -> list[str]:
     for _ in range(3):  # places and looks of the two persons, then the doubtful faces again
         looks, places = [], []
         for member in (seen & ~right, seen & right):
-            looks.append(_mean_looks([p for p, m in zip(people, member, strict=True) if m]))
+            looks.append(_sum_looks([p for p, m in zip(people, member, strict=True) if m]))
             places.append(np.average(x[member], weights=rows[member]) if member.any() else middle)
         apart = max(places[1] - places[0], 1e-6)
         for i, person in enumerate(people):
-            like = likeness(person, looks[1]) - likeness(person, looks[0])
+            like = likeness(person.looks, looks[1]) - likeness(person.looks, looks[0])
             place = np.clip((2 * x[i] - places[0] - places[1]) / apart, -1, 1) if seen.any() else 0.0
             share = votes[i] / rows[i]
             if seen[i]:
@@ -163,17 +156,9 @@ def _label_sides(people: Sequence[Person], default: str | None) -> list[str]:
     return [RIGHT if r else LEFT for r in right]
 
 
-def _mean_looks(people: Sequence[Person]) -> Floats | None:
-    known = [p.looks * p.rows for p in people if p.looks is not None]
-    return _unit(np.sum(known, axis=0)) if known else None
-
-
-def _unit(looks: Floats | None) -> Floats | None:
-    if looks is None:
-        return None
-    centred = looks - looks.mean()
-    unit: Floats = centred / max(float(np.linalg.norm(centred)), 1e-9)
-    return unit
+def _sum_looks(people: Sequence[Person]) -> Looks | None:
+    known = [p.looks for p in people if p.looks is not None]
+    return np.sum(known, axis=0) if known else None
 
 
 def _weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:

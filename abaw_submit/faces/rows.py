@@ -50,13 +50,13 @@ def fill_rows(
     spool: dict[int, tuple[int, int]] = {}
     for tracklet in claims:
         for offset in range(len(tracklet)):
-            index = tracklet.first + offset - 1
-            if index >= rows or found[index] or (hidden is not None and hidden[index]):
+            index, place = tracklet.first + offset - 1, tracklet.spool[offset]
+            if place is None or index >= rows or found[index] or (hidden is not None and hidden[index]):
                 continue
             found[index], looked[index] = True, tracklet.looked[offset]
             values[index, :4] = tracklet.smooth[offset][BOX]
             values[index, 4] = tracklet.smooth[offset][SCORE]
-            spool[index + 1] = tracklet.spool[offset]
+            spool[index + 1] = place
     nearest = nearest_found(found)
     if found.any():
         values = values[nearest]

@@ -10,7 +10,7 @@ from abaw_submit.faces.overrides import Override, apply_overrides, read_override
 
 def tracklet(number, first, rows, x):
     faces = [np.array([x, 20, 30, 40, *[0] * 10, 0.9], np.float32) for _ in range(rows)]
-    return Tracklet(number, first, faces, [True] * rows, list(map(np.float64, faces)), [(0, 1)] * rows)
+    return Tracklet(number, first, faces, [True] * rows, [False] * rows, list(faces), [(0, 1)] * rows)
 
 
 LEFT, RIGHT = tracklet(0, 1, 20, 10), tracklet(1, 1, 20, 200)

@@ -22,7 +22,7 @@ class Cast:
             face = np.zeros(15, np.float32)
             face[:4], face[14] = (x - size / 2, y, size, size), 0.9
             tracklet.append(tracklet.last + 1, face, True)
-        tracklet.looks = None if looks is None else looks + 0.2 * RNG.normal(size=48)
+        tracklet.looks = None if looks is None else len(tracklet) * (looks + 0.2 * RNG.normal(size=48))
         self.tracklets.append(tracklet)
         return tracklet
 

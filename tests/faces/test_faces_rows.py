@@ -9,9 +9,8 @@ from abaw_submit.faces.rows import fill_rows
 def tracklet(first, rows, x=10.0, number=0):
     faces = [np.array([x, 20, 30, 40, *[0] * 10, 0.9], np.float32) for _ in range(rows)]
     spool = [(100 * (first + k), 7) for k in range(rows)]
-    return Tracklet(
-        number, first, faces, [k % 2 == 0 for k in range(rows)], list(map(np.float64, faces)), spool
-    )
+    looked, missed = [k % 2 == 0 for k in range(rows)], [False] * rows
+    return Tracklet(number, first, faces, looked, missed, list(map(np.float64, faces)), spool)
 
 
 TIMES = [k / 25 for k in range(10)]
@@ -57,3 +56,9 @@ def test_two_claims_to_a_row_go_to_the_first_and_hidden_rows_to_nobody():
     filled = fill_rows([tracklet(1, 6), tracklet(5, 6, x=50)], TIMES, 25, hidden=hidden)
     assert filled.ledger.x.tolist() == [10] * 6 + [50] * 4
     assert filled.ledger.found.tolist() == [True] * 4 + [False] + [True] * 5
+
+
+def test_a_row_where_the_person_is_gone_after_all_is_not_found():
+    face = tracklet(1, 10)
+    face.spool[3] = None
+    assert fill_rows([face], TIMES, 25).ledger.source[3] == "nearest"
