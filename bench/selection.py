@@ -1,0 +1,138 @@
+"""How fast a recipe is chosen, at the size of the official VA validation set, against the plain way.
+
+    python bench/selection.py            # about two minutes
+    python bench/selection.py --full     # the plain way at full size too: many minutes
+
+The plain way is what one writes first: for every filter call SciPy on the columns of each track's (rows, 2)
+array, recompute the CCC from concatenated rows for every fold, and again for every bootstrap resample. It
+does one level of cross-fitting; ours does the nested choice, tables and intervals as well. Times are
+CPU seconds of one process, so they hold on a busy machine too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+import numpy as np
+from scipy import ndimage, signal
+
+from abaw_submit import metrics
+from abaw_submit.postprocess.material import build
+from abaw_submit.postprocess.run import make_engine
+from abaw_submit.postprocess.scores import Scores
+from abaw_submit.postprocess.selection import Rule, Selector
+from abaw_submit.postprocess.smoothing import candidates
+from abaw_submit.postprocess.summary import summarise
+from abaw_submit.tasks import VA
+
+ROWS, TRACKS, FOLDS, RESAMPLES = 382_021, 76, 5, 2000
+STEPS = ("ensemble", "smooth", "calibrate", "threshold")
+
+
+def corpus(rows: int, tracks: int, members: int, seed: int = 0):
+    """Slow truths and noisy scores in tracks of uneven length that add up to `rows`."""
+    r = np.random.default_rng(seed)
+    share = r.dirichlet(np.full(tracks, 2.0))
+    lengths = np.maximum((share * rows).astype(int), 73)
+    lengths[-1] += rows - lengths.sum()
+    truth, scores = {}, {f"m{k}": {} for k in range(members)}
+    for t, n in enumerate(lengths):
+        slow = ndimage.gaussian_filter1d(r.normal(size=(n, 2)), 60, axis=0) * 6 + r.normal(0, 0.3, 2)
+        y = np.tanh(slow).astype(np.float32)
+        truth[f"t{t:03d}"] = (y, r.random(n) > 0.02)
+        for k, name in enumerate(scores):
+            noise = r.normal(0, 0.3 + 0.2 * k, (n, 2))
+            scores[name][f"t{t:03d}"] = np.clip(0.4 * y + noise, -1, 1).astype(np.float32)
+    return {m: Scores(VA, s) for m, s in scores.items()}, truth
+
+
+def ours(members, truth) -> tuple[float, int]:
+    material = build(VA, members, truth, folds=FOLDS, group=lambda t: t, rate_hz=30)
+    engine = make_engine(material, 200, 601, None)
+    selector = Selector(engine, STEPS, Rule(resamples=RESAMPLES))
+    summary = summarise(selector, selector.run(members), members)
+    return summary["chosen"]["cross_fitted"], len(engine.pairs)
+
+
+def plain(members, truth) -> tuple[float, int]:
+    (scores,) = members.values()
+    names = sorted(truth)
+    fold = {t: k % FOLDS for k, t in enumerate(names)}
+    pairs = candidates(200)
+    held_out: dict[tuple[int, int], float] = {}
+    smoothed = {}
+    best = {(k, o): (-2.0, 0, 1.0, 0.0) for k in range(FOLDS) for o in range(2)}
+    for f, (before, after) in enumerate(pairs):
+        now = {t: _filter(_filter(scores[t], before), after) for t in names}
+        for o in range(2):
+            for k in range(FOLDS):
+                y, p = _rows(truth, now, [t for t in names if fold[t] != k], o)
+                scale = y.std() / max(p.std(), 1e-9)
+                offset = y.mean() - scale * p.mean()
+                score = metrics.ccc(y, scale * p + offset)
+                if score > best[k, o][0]:
+                    best[k, o] = (score, f, scale, offset)
+                    smoothed[k, o] = {t: now[t][:, o] * scale + offset for t in names if fold[t] == k}
+    final = {t: np.column_stack([smoothed[fold[t], o][t] for o in range(2)]) for t in names}
+    total = float(np.mean([metrics.ccc(*_rows(truth, final, names, o)) for o in range(2)]))
+    counts = metrics.bootstrap_counts(len(names), RESAMPLES).astype(int)
+    for number, row in enumerate(counts):
+        drawn = [t for t, c in zip(names, row, strict=True) for _ in range(c)]
+        for which in (final, scores):  # the paired difference needs both
+            for o in range(2):
+                held_out[number, o] = metrics.ccc(*_rows(truth, which, drawn, o))
+    return total, len(pairs)
+
+
+def _filter(x, filter):
+    if filter.kind == "none":
+        return x
+    if filter.kind == "gaussian":
+        return ndimage.gaussian_filter1d(x, filter.size, axis=0)
+    if filter.kind == "mean":
+        return ndimage.uniform_filter1d(x, int(filter.size), axis=0)
+    if filter.kind == "median":
+        return ndimage.median_filter(x, size=(int(filter.size), 1))
+    window = min(int(filter.size), (len(x) - 1) // 2 * 2 + 1)
+    return signal.savgol_filter(x, window, min(2, window - 1), axis=0)
+
+
+def _rows(truth, scores, names, o):
+    y = np.concatenate([truth[t][0][truth[t][1], o] for t in names])
+    p = np.concatenate([scores[t][truth[t][1], o] for t in names])
+    return y, p
+
+
+def timed(label: str, function, *arguments) -> float:
+    wall, start = time.perf_counter(), time.process_time()
+    score, filters = function(*arguments)
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{label:<44} {seconds:8.1f} s CPU {time.perf_counter() - wall:8.1f} s wall   {filters} filters,"
+        f" CCC {score:.4f}, peak so far {peak:.0f} MiB",
+        flush=True,
+    )
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="the plain way at full size too")
+    parser.add_argument("--part", type=int, default=16, help="the plain way on 1/PART of the rows")
+    options = parser.parse_args()
+    size = f"{ROWS} rows, {TRACKS} tracks"
+    timed(f"select, 1 member, {size}", ours, *corpus(ROWS, TRACKS, 1))
+    timed(f"select, 3 members, {size}", ours, *corpus(ROWS, TRACKS, 3))
+    part = 1 if options.full else options.part
+    rows = ROWS // part
+    small = corpus(rows, TRACKS, 1)
+    mine = timed(f"select, 1 member, {rows} rows", ours, *small)
+    naive = timed(f"plain loop, 1 member, {rows} rows", plain, *small)
+    print(f"{naive / mine:.1f} times faster at {rows} rows.")
+
+
+if __name__ == "__main__":
+    main()
