@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from abaw_submit.submission.grammar import grammar_of
+
 FIRST_PLACES = 5
 
 # kind -> what is right; the order is the order of the report
@@ -181,7 +183,9 @@ def report_lines(report: Report, tracks: bool = False) -> list[str]:
         report: what was found.
         tracks: list all tracks, not only those with problems.
     """
-    kind = f"{report.kind}, {report.dialect or 'dialect unknown'}, edition {report.edition}"
+    kind = f"{report.kind}, {report.dialect or 'dialect unknown'}"
+    if grammar_of(report.kind, report.edition).header != grammar_of(report.kind).header:
+        kind += f", edition {report.edition}"
     lines = [
         f"{report.target}: {kind}; {_count(len(report.files), 'file')},"
         f" {_count(len(report.tracks), 'track')}, {_count(report.rows, 'row')}"

@@ -33,7 +33,7 @@ def test_check_says_ok_and_exits_0(va):
     out, template = va
     result = run("check", out, "--task", "va", "--template", template)
     assert result.exit_code == 0
-    assert result.output.splitlines()[0] == f"{out}: VA, single file, edition 10; 1 file, 2 tracks, 5 rows"
+    assert result.output.splitlines()[0] == f"{out}: VA, single file; 1 file, 2 tracks, 5 rows"
     assert result.output.splitlines()[-1] == "OK"
 
 

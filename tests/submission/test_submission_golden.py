@@ -8,10 +8,13 @@ import pytest
 from abaw_submit.errors import UserError
 from abaw_submit.submission.asked import asked_for
 from abaw_submit.submission.check import PER_TRACK, SINGLE, check
+from abaw_submit.submission.findings import report_lines
 from abaw_submit.submission.format import format_files
 
 SINGLE_FILES = [(e, t) for e in (5, 6, 8, 10) for t in ("AU", "EXPR", "VA")] + [(9, "VA")]
 PER_TRACK_FOLDERS = [(e, t) for e in (1, 2, 3) for t in ("AU", "EXPR", "VA")]
+
+OLD_HEADERS = [(1, "AU"), (1, "EXPR"), (2, "EXPR")]
 
 
 @pytest.mark.parametrize(("edition", "task"), SINGLE_FILES)
@@ -48,6 +51,7 @@ def test_per_track_folders_are_accepted(golden, edition, task, given):
     target = golden / f"edition_{edition}" / task
     report = check(target, task, asked, edition if given else None)
     assert (report.ok, report.dialect, report.rows) == (True, PER_TRACK, 5)
+    assert (", edition " in report_lines(report)[0]) is ((edition, task) in OLD_HEADERS)
     assert len(report.edition_columns) == {(1, "AU"): 8, (2, "AU"): 12, (3, "AU"): 12}.get(
         (edition, task), 2 if task == "VA" else 1
     )
