@@ -49,7 +49,7 @@ def open_members(target: Path | str, report: Report) -> list[Member]:
 def _folder_members(folder: Path, report: Report) -> list[Member]:
     members = []
     for path in sorted(folder.iterdir()):
-        if path.name == RECORD_NAME:  # what `format` did; not packed
+        if path.name.endswith(RECORD_NAME):  # what `format` did; not packed
             continue
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.is_file())

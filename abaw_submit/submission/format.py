@@ -68,8 +68,6 @@ def write_tracks(
     Args and errors as in `write_single`; the folder replaces an older one.
     """
     out = Path(out)
-    if grammar.track_header is None:
-        raise UserError(f"{grammar.name} submissions are one file. Give --template, and a file as --out.")
     with atomic_path(out) as temporary:
         temporary.mkdir()
         for track, count in rows.items():
@@ -195,6 +193,8 @@ def format_files(
         raise UserError("Give --template FILE (one file, editions 5 on) or --tracks FILE (editions 1 to 3).")
     grammar = grammar_of(kind, edition or (LATEST_EDITION if template else PER_TRACK_EDITIONS[-1]))
     rows: Mapping[str, int] | MtlList | None = None
+    if grammar.track_header is None and template is None:
+        raise UserError(f"A {grammar.name} submission is one file: give its list of pictures as --template.")
     if grammar.name == "MTL":
         rows = read_mtl(source)
     elif template is not None:

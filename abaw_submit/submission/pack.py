@@ -79,7 +79,7 @@ def _members(files: Sequence[Path | str]) -> list[tuple[str, Path]]:
     found: dict[str, Path] = {}
     for given in map(Path, files):
         if given.is_dir():
-            inside = [p for p in sorted(given.iterdir()) if p.name != RECORD_NAME]
+            inside = [p for p in sorted(given.iterdir()) if not p.name.endswith(RECORD_NAME)]
             odd = [p.name for p in inside if p.suffix != ".txt" or not p.is_file()]
             if odd or not inside:
                 what = f"holds {odd[0]}" if odd else "is empty"

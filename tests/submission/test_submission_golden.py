@@ -75,6 +75,8 @@ def test_multi_task_files(golden, score_file, tmp_path, edition):
 def test_multi_task_needs_all_three(golden, score_file, tmp_path):
     with pytest.raises(UserError, match="No EXPR and AU scores given"):
         format_files("MTL", [score_file("VA")], tmp_path / "o.txt", golden / "edition_4/MTL_sample.txt")
+    with pytest.raises(UserError, match="A MTL submission is one file"):
+        format_files("MTL", [score_file("VA")], tmp_path / "o", tracks=golden / "tracks.txt")
 
 
 def test_compound_expressions_are_accepted(golden):
