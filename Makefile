@@ -114,7 +114,7 @@ endef
 define TASK_RULES
 ifeq ($(CFG_trained),)
 splits/$(RUN)_$(1).json.record.json: $(CORPUS) | $(READY)
-	$(ABAW) split --task $(2) --annotations $(CFG_annotations) --folds $(FOLDS) --out splits/$(RUN)_$(1).json -c $(CONFIG)
+	$(ABAW) split --task $(2) --annotations $(CFG_annotations) --folds $(FOLDS) $(if $(CFG_template_$(1)),--test $(CFG_template_$(1))) --out splits/$(RUN)_$(1).json -c $(CONFIG)
 $(WORK)/$(1)/recipe/record.json: $(foreach k,$(folds),$(CKPT)/$(1)/fold_$(k)/record.json)
 	$(ABAW) select --task $(2) $(foreach k,$(folds),--scores tmf=$(CKPT)/$(1)/fold_$(k)/scores_validation.h5) \
 	  --truth $(CFG_annotations) --out $$(@D) -c $(CONFIG)
