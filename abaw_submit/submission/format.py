@@ -14,7 +14,7 @@ from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess.decide import decide
 from abaw_submit.postprocess.scores import FloatArray, Scores, gather, read_scores
-from abaw_submit.store import Stage, atomic_path
+from abaw_submit.store import RECORD_NAME, Stage, atomic_path
 from abaw_submit.submission.asked import refuse_other_task
 from abaw_submit.submission.encode import located_text, track_text
 from abaw_submit.submission.grammar import PER_TRACK_EDITIONS, Grammar, Labels, grammar_of
@@ -68,12 +68,23 @@ def write_tracks(
     Args and errors as in `write_single`; the folder replaces an older one.
     """
     out = Path(out)
+    _refuse_other_folder(out, rows)
     with atomic_path(out) as temporary:
         temporary.mkdir()
         for track, count in rows.items():
             text = track_text(track_labels(scores, track, count, grammar), grammar)
             (temporary / f"{track}.txt").write_bytes(f"{grammar.track_header}\n".encode() + text)
     return Written([out / f"{t}.txt" for t in rows], len(rows), sum(rows.values()), _unused(scores, rows))
+
+
+def _refuse_other_folder(out: Path, tracks: Mapping[str, int]) -> None:
+    """The folder written is replaced as a whole, so it must hold nothing but what is written again."""
+    if not out.is_dir():
+        return
+    known = {RECORD_NAME, *(f"{track}.txt" for track in tracks)}
+    others = sorted(path.name for path in out.iterdir() if path.name not in known)
+    if others:
+        raise UserError(f"{out} holds {others[0]}, which would be lost. Give a folder of its own as --out.")
 
 
 def track_labels(

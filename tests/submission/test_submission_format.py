@@ -64,6 +64,19 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path, score_file):
         format_files("VA", [path], tmp_path / "out", tracks=tmp_path / "list.txt")
 
 
+def test_a_folder_with_something_else_in_it_is_not_replaced(tmp_path, score_file):
+    (tmp_path / "list.txt").write_text("a\nb\n")
+    out = tmp_path / "out"
+    one, two = (score_file("VA", va(a=[[x, 0]], b=[[0, x]]), f"{x}.h5") for x in (0.25, 0.5))
+    format_files("VA", [one], out, tracks=tmp_path / "list.txt")
+    format_files("VA", [two], out, tracks=tmp_path / "list.txt")
+    assert (out / "a.txt").read_text() == "valence,arousal\n0.500000,0.000000\n"
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match=r"holds thesis.txt, which would be lost"):
+        format_files("VA", [one], out, tracks=tmp_path / "list.txt")
+    assert (out / "thesis.txt").read_text() == "years of work"
+
+
 def test_the_same_scores_give_the_same_bytes_and_nothing_is_done_twice(tmp_path, score_file, template):
     path = score_file("VA", va(a=[[0.1, 0.2]], b=[[1, -1], [0, 0]]))
     assert format_files("VA", [path], tmp_path / "one.txt", template) is not None
