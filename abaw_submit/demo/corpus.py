@@ -12,7 +12,8 @@ from joblib import Parallel, delayed
 from abaw_submit.demo.clip import EDITION, draw_episodes, make_clip
 from abaw_submit.demo.plan import STILLS, Clip, clips_of, release_order
 from abaw_submit.demo.stills import make_stills
-from abaw_submit.store import Stage, write_text
+from abaw_submit.errors import UserError
+from abaw_submit.store import Stage, read_record, write_text
 from abaw_submit.tasks import AU, EXPR, TASKS, VA, Task
 
 Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
@@ -23,6 +24,13 @@ _LISTS = {
 }
 _TEMPLATES = {VA.name: "VA", EXPR.name: "Expr", AU.name: "AU"}
 _STILLS_A_JOB = 100
+RECIPE = 2  # raise it when the same seed makes other files
+STAGE = "demo-data"
+FOLDERS = ("annotations", "faces", "test_sets", "truth", "videos")
+MARKER = "README.txt"
+MARKER_TEXT = """Made by `abaw-submit demo-data`: a synthetic corpus in the layout of Aff-Wild2, edition 6.
+No real person is shown or heard. See docs/explanation/demo-corpus.md.
+"""
 
 
 def write_corpus(
@@ -41,13 +49,16 @@ def write_corpus(
         False if the corpus was there already.
 
     Raises:
-        UserError: no such size.
+        UserError: no such size, or `out` holds something else.
     """
     clips = clips_of(size)
-    stage = Stage("demo-data", out, settings={"seed": seed, "size": size, "recipe": RECIPE}, inputs=[])
+    _refuse_foreign(out)
+    stage = Stage(STAGE, out, settings={"seed": seed, "size": size, "recipe": RECIPE}, inputs=[])
     if stage.done():
         return False
     with stage:
+        write_text(out / MARKER, MARKER_TEXT)
+        stage.output(out / MARKER)
         work = _work(clips, out, seed, STILLS[size])
         results = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(work)
         for files in progress(results, len(work), "demo-data") if progress else results:
@@ -55,6 +66,7 @@ def write_corpus(
                 stage.output(path)
         for path in _write_test_sets(clips, out):
             stage.output(path)
+        _remove_others(out, stage.outputs)
         stage.count("videos", len(clips))
         stage.count("tracks", sum(len(c.tracks) for c in clips))
         stage.count("rows", sum(c.frames + t.extra_rows for c in clips for t in c.tracks))
@@ -62,7 +74,22 @@ def write_corpus(
     return True
 
 
-RECIPE = 1  # raise it when the same seed makes other files
+def _refuse_foreign(out: Path) -> None:
+    """Files of an older corpus are removed from `out`, so it must be one of ours, or empty."""
+    if not out.exists() or (out / MARKER).is_file() or not any(out.iterdir()):
+        return
+    record = read_record(out)
+    if record is None or record.get("stage") != STAGE:
+        raise UserError(f"{out} is not empty and is no demo corpus. Give an empty or new folder.")
+
+
+def _remove_others(out: Path, written: list[Path]) -> None:
+    """What an older corpus of another size left behind would be read as part of this one."""
+    keep = set(written)
+    for folder in FOLDERS:
+        for path in sorted((out / folder).rglob("*")):
+            if path.is_file() and path not in keep:
+                path.unlink()
 
 
 def _work(clips: tuple[Clip, ...], out: Path, seed: int, stills: int) -> list[Any]:

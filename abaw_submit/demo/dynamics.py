@@ -47,7 +47,7 @@ SHOWS = np.array(
 # what a whole unit of valence and of arousal adds to the look of each AU
 _LOOKS = np.zeros((2, 12))
 _LOOKS[0, [2, 3, 6, 7]] = -0.20, 0.25, 0.40, -0.40
-_LOOKS[1, [0, 1, 11]] = 0.30, 0.35, 0.15
+_LOOKS[1, [0, 1, 11]] = 0.42, 0.45, 0.18
 _DECK = (0, 0, 1, 2, 3, 4, 4, 5, 6, 7, 7)  # how often each expression comes up
 
 
@@ -130,7 +130,7 @@ def behave(rng: np.random.Generator, person: Person, seconds: float, expressions
     action[:, 10] += 0.20 * chatter
     action[:, 11] += 0.12 * chatter
     mood = face @ _LOOKS
-    lids = (1.0 + 0.45 * face[:, 1]) * (1 - _blinks(rng, n))
+    lids = (1.0 + 0.55 * face[:, 1]) * (1 - _blinks(rng, n))
     slips = 0.22 * np.c_[drift(rng, n, 0.4), drift(rng, n, 0.4)]
     return Behaviour(
         valence=affect[:, 0],

@@ -12,14 +12,13 @@ FloatArray = npt.NDArray[np.float64]
 Colour = tuple[float, float, float]
 
 _SKIN: tuple[Colour, ...] = (
-    (236, 200, 178),
-    (226, 185, 158),
-    (214, 170, 140),
-    (198, 152, 120),
-    (180, 134, 104),
-    (160, 116, 88),
+    (230, 192, 168),
+    (220, 180, 152),
+    (208, 166, 138),
+    (196, 152, 124),
+    (180, 136, 108),
 )
-_HAIR: tuple[Colour, ...] = ((38, 30, 28), (62, 44, 34), (96, 66, 42), (134, 98, 58), (120, 120, 124))
+_HAIR: tuple[Colour, ...] = ((38, 30, 28), (52, 40, 33), (72, 52, 38), (98, 72, 46), (84, 80, 80))
 _IRIS: tuple[Colour, ...] = ((70, 48, 32), (88, 66, 40), (70, 96, 110), (84, 104, 70))
 
 
@@ -79,15 +78,15 @@ def make_person(seed: int, number: int | str) -> Person:
         lips=_colour(lips),
         long_hair=long_hair,
         beard=bool(not long_hair and rng.random() < 0.2),
-        jaw=about(0.74, 0.04),
-        chin=about(1.36, 0.04),
-        eye_x=about(0.43, 0.018),
+        jaw=about(0.74, 0.03),
+        chin=about(1.36, 0.03),
+        eye_x=about(0.43, 0.012),
         eye_size=about(0.205, 0.012),
-        brow_y=about(-0.47, 0.02),
-        brow_width=about(0.075, 0.012),
+        brow_y=about(-0.47, 0.012),
+        brow_width=about(0.075, 0.009),
         nose=about(0.17, 0.02),
-        mouth_width=about(0.40, 0.025),
-        lip=about(0.085, 0.012),
+        mouth_width=about(0.40, 0.016),
+        lip=about(0.085, 0.009),
         resting=np.clip(rng.normal(0, 0.05, 12), -0.12, 0.12),
         voice_hz=about(190 if long_hair else 135, 14),
     )

@@ -100,7 +100,7 @@ def film(
         size: width and height, px.
     """
     room = backdrop(rng, size)
-    light = np.array([rng.uniform(0.86, 1.04), rng.uniform(-0.08, 0.08), rng.uniform(-0.08, 0.04)])
+    light = np.array([rng.uniform(0.90, 1.04), rng.uniform(-0.08, 0.08), rng.uniform(-0.08, 0.04)])
     frames = len(times_s)
     flicker = 1 + 0.05 * rng.normal(size=frames)
     blur = np.where(rng.random(frames) < 0.12, rng.uniform(1.2, 2.6, frames), 0.55)
@@ -147,12 +147,12 @@ def _draw_hand(image: Image, actor: Actor, k: int, light: FloatArray) -> None:
 def backdrop(rng: np.random.Generator, size: tuple[int, int]) -> Image:
     """A blurred room: a wall, some furniture, no faces."""
     width, height = size
-    wall = rng.uniform(80, 185) + rng.normal(0, 10, 3)
+    wall = rng.uniform(105, 160) + rng.normal(0, 6, 3)
     image = np.empty((height, width, 3), np.float32)
     image[:] = wall * np.linspace(1.05, 0.8, height)[:, None, None]
     for _ in range(rng.integers(3, 8)):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         w, h = rng.uniform(0.1, 0.4) * width, rng.uniform(0.1, 0.5) * height
-        colour = np.clip(wall + rng.normal(0, 35) + rng.normal(0, 14, 3), 20, 235).tolist()
+        colour = np.clip(wall + rng.normal(0, 20) + rng.normal(0, 6, 3), 20, 235).tolist()
         cv2.rectangle(image, (int(x), int(y)), (int(x + w), int(y + h)), colour, -1)
     return np.clip(cv2.GaussianBlur(image, (0, 0), 4.0), 0, 255).astype(np.uint8)

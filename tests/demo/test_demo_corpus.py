@@ -117,9 +117,26 @@ def test_what_is_there_is_not_made_again(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "corpus"
     shutil.copytree(tiny, out)
     assert not write_corpus(out, seed=0, size="tiny")
-    (out / "videos" / "102.avi").unlink()
-    assert write_corpus(out, seed=0, size="tiny")
-    assert (out / "videos" / "102.avi").is_file()
+
+
+def test_leftovers_of_an_older_corpus_are_removed(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    shutil.copytree(tiny, out)
+    shutil.copy(out / "videos" / "102.avi", out / "videos" / "video99.avi")
+    (out / "record.json").unlink()  # as if killed while it was made
+    assert write_corpus(out, seed=0, size="tiny", jobs=1)
+    assert not (out / "videos" / "video99.avi").exists()
+    assert label_files(out) == label_files(tiny)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "videos" / "102.mp4"
+    precious.parent.mkdir()
+    precious.write_bytes(b"mine")
+    with pytest.raises(UserError, match="is no demo corpus"):
+        write_corpus(tmp_path, size="tiny")
+    assert precious.read_bytes() == b"mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["videos"]
 
 
 def test_a_wrong_size_is_refused_with_the_right_ones(tmp_path: Path) -> None:
