@@ -1,6 +1,6 @@
 """How fast a recipe is chosen, at the size of the official VA validation set, against the plain way.
 
-    python bench/selection.py            # about two minutes
+    python bench/selection.py            # two minutes on an idle machine
     python bench/selection.py --full     # the plain way at full size too: many minutes
 
 The plain way is what one writes first: for every filter call SciPy on the columns of each track's (rows, 2)
@@ -121,7 +121,7 @@ def timed(label: str, function, *arguments) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="the plain way at full size too")
-    parser.add_argument("--part", type=int, default=16, help="the plain way on 1/PART of the rows")
+    parser.add_argument("--part", type=int, default=4, help="the plain way on 1/PART of the rows")
     options = parser.parse_args()
     size = f"{ROWS} rows, {TRACKS} tracks"
     timed(f"select, 1 member, {size}", ours, *corpus(ROWS, TRACKS, 1))

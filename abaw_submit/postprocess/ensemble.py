@@ -73,7 +73,7 @@ def greedy_path(gain: Callable[[Float], float], members: int, picks: int) -> lis
     counts = np.zeros(members)
     path: list[Float] = []
     for _ in range(picks):
-        trials = [(counts + np.eye(members)[m]) / (counts.sum() + 1) for m in range(members)]
+        trials = (counts + np.eye(members)) / (counts.sum() + 1)
         best = int(np.argmax([gain(w) for w in trials]))
         counts[best] += 1
         path.append(counts / counts.sum())

@@ -34,6 +34,7 @@ Knots = tuple[tuple[float, ...], ...]
 SHRINK = (0.0, 0.1, 1.0)
 DEGREES = (1.0, 0.9, 0.8, 1.1)
 RESTORE = (0.0, 0.5, 1.0)
+PICKS = 8
 _MONOTONE_STRIDE = 5  # rows skipped when fitting a monotone map: neighbours tell the same
 
 
@@ -128,6 +129,7 @@ class SearchVA:
     def _filter(self, sums: Float, choices: list[int], weights: Float, aligned: bool) -> int:
         return choices[int(np.argmax(_quality(sums[choices], weights, aligned)))]
 
+    @remember
     def _weights(self, part: int, folds: Folds, f: int, aligned: bool) -> Float:
         """Weights for one filter: the way of weighting is chosen on held-out folds."""
         by_fold = self.by_fold[part][f]
@@ -350,7 +352,12 @@ def _ways(gram: Float) -> list[Callable[[Float], Float]]:
         return way
 
     def greedy(train: Float) -> Float:
-        return ensemble.greedy_path(lambda w: float(_quality(train, w, True)), number, 8)[-1]
+        cov, cross = _moments(train)
+
+        def correlation(w: Float) -> float:
+            return float(w @ cross) / float(np.sqrt(max(float(w @ cov @ w), 1e-12)))
+
+        return ensemble.greedy_path(correlation, number, PICKS)[-1]
 
     subsets = [sorted(order[: k + 1]) for k in range(number)]
     ways: list[Callable[[Float], Float]] = [equal]
