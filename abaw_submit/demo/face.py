@@ -152,7 +152,8 @@ def _skin(
     scale = len(grey) / (2 * SHADE_SPAN)
     to_face = np.array([[1 / scale, 0, -SHADE_SPAN], [0, 1 / scale, -SHADE_SPAN], [0, 0, 1.0]])
     to_pixels = np.vstack([pose.matrix(), [0, 0, 1.0]]) @ to_face
-    to_pixels[:2, 2] -= (x0, y0)
+    turned = pose.place([(0, 0)], depth=0.1)[0] - pose.place([(0, 0)])[0]  # folds go with the features
+    to_pixels[:2, 2] += turned - (x0, y0)
     warped = cv2.warpAffine(
         grey, to_pixels[:2], (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

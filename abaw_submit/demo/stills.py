@@ -29,8 +29,8 @@ def make_stills(folder: Path, seed: int, first: int, count: int) -> list[Path]:
         image = backdrop(rng, (SIDE_PX, SIDE_PX))
         pose = Pose(
             x=SIDE_PX * rng.uniform(0.47, 0.53),
-            y=SIDE_PX * rng.uniform(0.42, 0.49),
-            size=SIDE_PX * rng.uniform(0.29, 0.35),
+            y=SIDE_PX * rng.uniform(0.39, 0.45),
+            size=SIDE_PX * rng.uniform(0.36, 0.46),
             roll=rng.normal(0, 0.05),
             yaw=rng.normal(0, 0.12),
             pitch=rng.normal(0, 0.09),
