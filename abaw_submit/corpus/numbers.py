@@ -1,8 +1,9 @@
 """Comma-separated numbers of many lines at once, as `float` reads them.
 
 The result is exact while the digits make a number below 2**53 (15 digits always do), and within one
-unit in the last place up to 18 digits. Plain decimals (`0.602`, `-5`, `1`) are read by NumPy over all lines; a line with anything else
-(exponents, spaces, words, a wrong number of values) is marked and left to the caller.
+unit in the last place up to 18 digits. Plain decimals (`0.602`, `-5`, `1`) are read by NumPy over all
+lines; a line with anything else (exponents, spaces, words, a wrong number of values) is marked and left
+to the caller.
 """
 
 from __future__ import annotations

@@ -114,48 +114,45 @@ def header_task(header: str) -> tuple[Task | None, int | None]:
     return None, None
 
 
-def row_digits(first: int, last: int) -> npt.NDArray[np.uint8]:
-    """Row numbers first..last as ASCII digits, all of the width of `last` (at least 5): (rows, width).
-
-    >>> row_digits(9, 10).tobytes()
-    b'0000900010'
-    """
-    if last <= _FIVE_DIGITS:
-        return _five_digits()[first : last + 1]
-    return _digits(first, last, len(str(last)))
-
-
-@lru_cache(maxsize=1)
-def _five_digits() -> npt.NDArray[np.uint8]:
-    return _digits(0, _FIVE_DIGITS, 5)
-
-
-def _digits(first: int, last: int, width: int) -> npt.NDArray[np.uint8]:
-    rest = np.arange(first, last + 1, dtype=np.int32)
-    digits = np.empty((len(rest), width), np.uint8)
-    for column in range(width - 1, -1, -1):
-        tens = rest // 10
-        digits[:, column] = rest - tens * 10 + 48
-        rest = tens
-    return digits
-
-
 def location_blocks(track: str, rows: int) -> list[npt.NDArray[np.uint8]]:
-    """The locations `<track>/00001.jpg,` … of a track as byte matrices, one for each width of number."""
+    """The locations `<track>/00001.jpg,` … of a track as byte matrices, one for each width of number.
+
+    >>> location_blocks("v", 2)[0].tobytes()
+    b'v/00001.jpg,v/00002.jpg,'
+    """
     name = np.frombuffer(f"{track}/".encode(), np.uint8)
-    suffix = np.frombuffer(_SUFFIX, np.uint8)
     blocks = []
     first = 1
     while first <= rows:
         last = min(rows, 10 ** max(5, len(str(first))) - 1)
-        digits = row_digits(first, last)
-        block = np.empty((len(digits), len(name) + digits.shape[1] + len(suffix)), np.uint8)
+        pictures = (
+            _five_digits()[first : last + 1]
+            if last <= _FIVE_DIGITS
+            else _pictures(first, last, len(str(last)))
+        )
+        block = np.empty((len(pictures), len(name) + pictures.shape[1]), np.uint8)
         block[:, : len(name)] = name
-        block[:, len(name) : -len(suffix)] = digits
-        block[:, -len(suffix) :] = suffix
+        block[:, len(name) :] = pictures
         blocks.append(block)
         first = last + 1
     return blocks
+
+
+@lru_cache(maxsize=1)
+def _five_digits() -> npt.NDArray[np.uint8]:
+    return _pictures(0, _FIVE_DIGITS, 5)
+
+
+def _pictures(first: int, last: int, digits: int) -> npt.NDArray[np.uint8]:
+    """`00001.jpg,` for each row number first..last, as bytes: (rows, digits + 5)."""
+    pictures = np.empty((last - first + 1, digits + len(_SUFFIX)), np.uint8)
+    pictures[:, digits:] = np.frombuffer(_SUFFIX, np.uint8)
+    rest = np.arange(first, last + 1, dtype=np.int32)
+    for column in range(digits - 1, -1, -1):
+        tens = rest // 10
+        pictures[:, column] = rest - tens * 10 + ord("0")
+        rest = tens
+    return pictures
 
 
 def has_locations(lines: Lines, at: int, track: str, rows: int) -> bool:

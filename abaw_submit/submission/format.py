@@ -165,7 +165,7 @@ def write_listed(scores: Sequence[Scores], wanted: MtlList, grammar: Grammar, ou
     last: dict[str, int] = {}
     for track, row in wanted.locations:
         last[track] = max(last.get(track, 0), row)
-    texts: dict[str, list[bytes]] = {}
+    texts: dict[str, list[bytearray]] = {}
     for track, rows in last.items():
         labels = track_labels(scores, track, rows, grammar, exact=False)
         texts[track] = located_text(track, labels, grammar).split(b"\n")

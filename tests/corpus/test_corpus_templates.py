@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from abaw_submit.corpus.mtl import read_mtl
-from abaw_submit.corpus.templates import location_blocks, read_template, row_digits, write_template
+from abaw_submit.corpus.templates import location_blocks, read_template, write_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import TASKS, VA
@@ -86,7 +86,6 @@ def test_a_malformed_template_is_refused(tmp_path, rows, message):
 
 
 def test_rows_beyond_five_digits():
-    assert row_digits(99_999, 100_001).tobytes() == b"099999100000100001"
     first, second = location_blocks("v", 100_002)
     assert first[0].tobytes() == b"v/00001.jpg,"
     assert first[-1].tobytes() == b"v/99999.jpg,"

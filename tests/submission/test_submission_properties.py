@@ -12,7 +12,7 @@ from abaw_submit.postprocess.decide import decide
 from abaw_submit.postprocess.scores import Scores
 from abaw_submit.submission.asked import Asked, asked_for
 from abaw_submit.submission.check import check
-from abaw_submit.submission.encode import encode_values
+from abaw_submit.submission.encode import track_text
 from abaw_submit.submission.format import write_single, write_tracks
 from abaw_submit.submission.grammar import grammar_of
 from abaw_submit.tasks import TASKS
@@ -72,7 +72,7 @@ def test_per_track_round_trip(tmp_path_factory, name, data):
 @given(st.lists(st.floats(-1.5, 1.5), min_size=1, max_size=50))
 def test_numbers_are_written_as_python_writes_them(values):
     labels = np.array([[value, value] for value in values])
-    text = encode_values(labels, grammar_of("VA")).tobytes().replace(b"\0", b"").decode()
+    text = track_text(labels, grammar_of("VA")).decode()
     for line, value in zip(text.splitlines(), values, strict=True):
         scaled = round(min(1.0, max(-1.0, value)) * 1_000_000)  # Python rounds half to even, too
         assert line.split(",")[0] == f"{scaled / 1_000_000:.6f}"
