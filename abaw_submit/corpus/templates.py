@@ -219,7 +219,8 @@ def _location(lines: Lines, at: int) -> tuple[str, int]:
     name, slash, picture = place.strip().rpartition("/")
     digits = picture.removesuffix(".jpg")
     if not (comma and slash and name and "/" not in name and digits != picture and digits.isdecimal()):
+        hint = "" if comma or slash else "\nA list of test tracks is given as --tracks."
         raise UserError(
-            f'{lines.name}, line {at + 1}: found "{text[:60]}"; expected <track>/<row, 5 digits>.jpg,'
+            f'{lines.name}, line {at + 1}: found "{text[:60]}"; expected <track>/<row, 5 digits>.jpg,{hint}'
         )
     return name, int(digits)

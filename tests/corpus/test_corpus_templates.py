@@ -85,6 +85,14 @@ def test_a_malformed_template_is_refused(tmp_path, rows, message):
         read_template(tmp_path / "t.txt")
 
 
+def test_a_list_of_tracks_is_no_template(tmp_path):
+    (tmp_path / "list.txt").write_text("video9\n102\n")
+    with pytest.raises(
+        UserError, match=r"line 2: found \"102\".*\nA list of test tracks is given as --tracks"
+    ):
+        read_template(tmp_path / "list.txt")
+
+
 def test_rows_beyond_five_digits():
     first, second = location_blocks("v", 100_002)
     assert first[0].tobytes() == b"v/00001.jpg,"
