@@ -89,6 +89,39 @@ def one_standard_error(options: Sequence[Option]) -> Option:
     return max((o for o in fine if o.cost <= cheapest), key=lambda o: o.pooled)
 
 
+def own_filters_pay(
+    folds: Folds,
+    parts: int,
+    own: Callable[[int, Folds], int],
+    shared: Callable[[Folds], int],
+    stats: Callable[[int, Folds, int, int], Float],
+    score: Callable[[Float], Float],
+) -> bool:
+    """Whether a filter per output is better on held-out folds than one for the whole task, by more than
+    one standard error.
+
+    Args:
+        folds: folds that may be looked at.
+        parts: number of outputs.
+        own: (part, folds) -> the filter that is best for one output.
+        shared: folds -> the filter that is best on the mean of all outputs.
+        stats: (part, folds fitted on, fold scored, filter) -> statistics of an output.
+        score: score of an output from statistics.
+    """
+    options = []
+    for mine in (False, True):
+        pooled: list[Float | float] = [0.0] * parts
+        by_fold = []
+        for inner, j in held_out(folds):
+            together = shared(inner)
+            now = [stats(p, inner, j, own(p, inner) if mine else together) for p in range(parts)]
+            pooled = [a + b for a, b in zip(pooled, now, strict=True)]
+            by_fold.append(float(np.mean([score(x) for x in now])))
+        whole = float(np.mean([score(np.asarray(x)) for x in pooled]))
+        options.append(Option(mine, 1.0 + mine, whole, tuple(by_fold)))
+    return bool(one_standard_error(options).value)
+
+
 def held_out(folds: Folds) -> list[tuple[Folds, int]]:
     """The divisions of some folds: (the others, the one left out). With one fold there is nothing to leave
     out, and it stands for both."""

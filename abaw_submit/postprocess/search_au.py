@@ -23,6 +23,7 @@ from abaw_submit.postprocess.engine import (
     mixed_rows,
     nearby,
     one_standard_error,
+    own_filters_pay,
     rank_knots,
     remember,
     remember_some,
@@ -103,6 +104,8 @@ class SearchAU:
         allowed = list(range(len(self.pairs))) if pairs is None else list(pairs)
         choices = allowed if "smooth" in steps else [0]
         decision = frozenset(steps & {"calibrate", "threshold"})
+        if len(choices) > 1 and not self._own_filters(folds, tuple(choices), decision):
+            choices = [self._shared(folds, tuple(choices), decision)]
         column = Column(tuple(ensemble.equal_weights(number).tolist()))
         column = self._best_filter(part, folds, column, choices, decision)
         if "ensemble" in steps and number > 1:
@@ -124,6 +127,35 @@ class SearchAU:
         before, after = self.pairs[pair]
         column = Column(fitted.weights, str(before), str(after))
         return (self._decided(part, folds, column, steps & {"calibrate", "threshold"}),)
+
+    def _plain(self, f: int) -> Column:
+        """The equal mean of the members under a filter."""
+        equal = tuple(ensemble.equal_weights(len(self.material.members)).tolist())
+        return Column(equal, str(self.pairs[f][0]), str(self.pairs[f][1]))
+
+    @remember
+    def _all_f1(self, part: int, folds: Folds, choices: tuple[int, ...], decision: frozenset[str]) -> Float:
+        return np.array([_f1(self._sum(part, self._plain(f), folds), decision) for f in choices])
+
+    @remember
+    def _shared(self, folds: Folds, choices: tuple[int, ...], decision: frozenset[str]) -> int:
+        """The filter that is best on the mean over AUs."""
+        scores = [self._all_f1(p, folds, choices, decision) for p in range(self.parts)]
+        return choices[int(np.argmax(np.mean(scores, axis=0)))]
+
+    @remember
+    def _own_filters(self, folds: Folds, choices: tuple[int, ...], decision: frozenset[str]) -> bool:
+        def own(part: int, inner: Folds) -> int:
+            return choices[int(np.argmax(self._all_f1(part, inner, choices, decision)))]
+
+        def stats(part: int, inner: Folds, j: int, f: int) -> Float:
+            at = _decision_bin(self._sum(part, self._plain(f), inner), decision)
+            return _counts_at(self._of(part, self._plain(f))[j], at)
+
+        def shared(inner: Folds) -> int:
+            return self._shared(inner, choices, decision)
+
+        return own_filters_pay(folds, self.parts, own, shared, stats, f1_of_counts)
 
     def _best_filter(
         self, part: int, folds: Folds, column: Column, choices: list[int], decision: frozenset[str]

@@ -22,6 +22,7 @@ from abaw_submit.postprocess.engine import (
     held_out,
     mixed_rows,
     one_standard_error,
+    own_filters_pay,
     rank_knots,
     remember,
 )
@@ -92,6 +93,8 @@ class SearchVA:
         choices = allowed if "smooth" in steps else [0]
         weights = ensemble.equal_weights(number)
         aligned = "calibrate" in steps
+        if len(choices) > 1 and not self._own_filters(folds, tuple(choices), "ensemble" in steps, aligned):
+            choices = [self._shared(folds, tuple(choices), "ensemble" in steps, aligned)]
         sums = self.by_fold[part][:, list(folds)].sum(axis=1)  # (filters, n, n)
         ranked = False
         if "ensemble" in steps and number > 1:
@@ -125,6 +128,42 @@ class SearchVA:
             fitted = {"kind": "affine", "scale": float(scale), "offset": float(offset)}
             column = dataclasses.replace(column, calibration=fitted)
         return (column,)
+
+    def _quick_weights(self, gram: Float, weighted: bool) -> Float:
+        number = len(self.material.members)
+        if weighted and number > 1:
+            return ensemble.fitted_weights(*_moments(gram), SHRINK[1])
+        return ensemble.equal_weights(number)
+
+    @remember
+    def _all_quality(
+        self, part: int, folds: Folds, choices: tuple[int, ...], weighted: bool, aligned: bool
+    ) -> Float:
+        """Quality of every filter, with weights fitted in the middle of the list."""
+        sums = self.by_fold[part][list(choices)][:, list(folds)].sum(axis=1)
+        weights = self._quick_weights(sums[len(choices) // 2], weighted)
+        return _quality(sums, weights, aligned)
+
+    @remember
+    def _shared(self, folds: Folds, choices: tuple[int, ...], weighted: bool, aligned: bool) -> int:
+        """The filter that is best on the mean of valence and arousal."""
+        both = [self._all_quality(p, folds, choices, weighted, aligned) for p in range(self.parts)]
+        return choices[int(np.argmax(np.mean(both, axis=0)))]
+
+    @remember
+    def _own_filters(self, folds: Folds, choices: tuple[int, ...], weighted: bool, aligned: bool) -> bool:
+        def own(part: int, inner: Folds) -> int:
+            return choices[int(np.argmax(self._all_quality(part, inner, choices, weighted, aligned)))]
+
+        def stats(part: int, inner: Folds, j: int, f: int) -> Float:
+            train = self.by_fold[part][f][list(inner)].sum(axis=0)
+            weights = self._quick_weights(train, weighted)
+            return _stats(self.by_fold[part][f][j], _vector(train, weights, aligned))
+
+        def shared(inner: Folds) -> int:
+            return self._shared(inner, choices, weighted, aligned)
+
+        return own_filters_pay(folds, self.parts, own, shared, stats, ccc_of)
 
     def _filter(self, sums: Float, choices: list[int], weights: Float, aligned: bool) -> int:
         return choices[int(np.argmax(_quality(sums[choices], weights, aligned)))]
