@@ -13,7 +13,7 @@ from abaw_submit.errors import ProblemsFound, UserError
 from abaw_submit.store import RECORD_NAME, Stage, atomic_path, sha256_file, write_json
 from abaw_submit.submission.asked import Asked
 from abaw_submit.submission.check import check
-from abaw_submit.submission.findings import Report, report_lines
+from abaw_submit.submission.findings import Report
 from abaw_submit.submission.provenance import provenance
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first a zip can name
@@ -65,8 +65,12 @@ def pack(
         report = check(temporary, kind, asked, edition)
         report.target = str(out)
         if not report.ok:
-            problems = "\n".join(line for line in report_lines(report)[1:] if "problem" in line)
-            raise ProblemsFound(f"Not packed, {out.name} would not be valid:\n{problems}")
+            problems = "; ".join(f"{f.kind} ({f.count:,}), first {f.places[0]}" for f in report.problems[:3])
+            more = f" and {len(report.problems) - 3} kinds more" if len(report.problems) > 3 else ""
+            raise ProblemsFound(
+                f"Not packed, {out.name} would not be valid: {problems}{more}."
+                "\nabaw-submit check shows all of them."
+            )
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
         write_json(sidecar_path(out), _sidecar(out, digest, members, report, rows_source))
         stage.output(sidecar_path(out))

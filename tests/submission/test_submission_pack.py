@@ -87,7 +87,7 @@ def test_what_fails_the_check_is_not_packed(submission, tmp_path, known):
     pack([path], tmp_path / "s.zip", "VA")
     before = (tmp_path / "s.zip").read_bytes()
     path.write_text(path.read_text().replace("0.500000", "1.500000"))
-    with pytest.raises(ProblemsFound, match=r"Not packed.*\n.*range"):
+    with pytest.raises(ProblemsFound, match=r"Not packed.*range \(1\), first va.txt, line 4: valence is"):
         pack([path], tmp_path / "s.zip", "VA", asked_for("VA", template) if known else None)
     assert (tmp_path / "s.zip").read_bytes() == before
 
