@@ -95,12 +95,12 @@ class _Cutter:
         for tracklet in self._active:
             face = smooth_at(tracklet.faces, frame.row - tracklet.first, self.settings.smooth_rows)
             crop = cut_out(frame, square_of(face, self.settings.margin), self.settings.size_px)
-            looks = looks_of(crop)
-            missed = tracklet.missed[frame.row - tracklet.first]
-            gone = missed and likeness(looks, tracklet.looks) < STILL_THERE
+            offset = frame.row - tracklet.first
+            gone = tracklet.missed[offset] and likeness(looks_of(crop), tracklet.looks) < STILL_THERE
             tracklet.smooth.append(face)
             tracklet.spool.append(None if gone else self._encode(crop))
-            if not missed:
+            if tracklet.looked[offset]:
+                looks = looks_of(crop)
                 tracklet.looks = looks if tracklet.looks is None else tracklet.looks + looks
 
     def _encode(self, crop: Bytes) -> tuple[int, int]:
