@@ -88,6 +88,13 @@ def crop(
         rows = sum(r["rows"] for r in report.tracks.values())
         found = sum(r["found"] for r in report.tracks.values())
         click.echo(f"{out}: {len(report.tracks)} tracks, {rows} rows, {found} of them with a face.")
+        nominal = sum(r["decoded"] is None for r in report.tracks.values())
+        if nominal:
+            click.echo(
+                f"{nominal} tracks have no video here: their times are counted at 30 per second, and sound"
+                " will not line up. Name the videos too.",
+                err=True,
+            )
     if sheet:
         from abaw_submit.faces.sheet import write_sheets
 

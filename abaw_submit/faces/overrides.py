@@ -112,13 +112,13 @@ def part(tracklet: Tracklet, first: int, last: int) -> Tracklet:
 
 
 def _at(tracklets: Sequence[Tracklet], override: Override) -> Tracklet:
-    assert_point = override.point or (0.0, 0.0)
+    px, py = override.point or (0.0, 0.0)
     for tracklet in tracklets:
         if tracklet.has(override.first):
             x, y, w, h = tracklet.faces[override.first - tracklet.first][BOX]
-            if x <= assert_point[0] <= x + w and y <= assert_point[1] <= y + h:
+            if x <= px <= x + w and y <= py <= y + h:
                 return tracklet
     raise UserError(
-        f"Override of {override.track}: no face at {assert_point[0]:g} {assert_point[1]:g} in row"
-        f" {override.first}. Look at its contact sheet (crop --sheet)."
+        f"Override of {override.track}: no face at {px:g} {py:g} in row {override.first}."
+        " Look at its contact sheet (crop --sheet)."
     )
