@@ -37,6 +37,7 @@ def test_a_constant_prediction_is_only_moved():
 
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0.1, 5)), min_size=1, max_size=30))
+@settings(deadline=None)
 def test_pool_adjacent_is_scikit_learns_isotonic_regression(pairs):
     values, weights = np.array(pairs).T
     expected = IsotonicRegression().fit(np.arange(len(values)), values, sample_weight=weights)

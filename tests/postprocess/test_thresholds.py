@@ -13,6 +13,7 @@ from abaw_submit.tasks import AU, EXPR, VA
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=20))
+@settings(deadline=None)
 def test_the_best_threshold_is_the_best_of_all(pairs):
     negatives, positives = np.array(pairs, float).T
     at, f1 = thresholds.best_threshold(negatives, positives)
@@ -24,6 +25,7 @@ def test_the_best_threshold_is_the_best_of_all(pairs):
 
 
 @given(st.floats(0.01, 0.99), st.lists(st.floats(0, 1), min_size=1, max_size=50))
+@settings(deadline=None)
 def test_shifting_keeps_the_order_and_moves_the_threshold_to_a_half(threshold, scores):
     x = np.array(scores)
     y = thresholds.shift_to_half(x, threshold)
@@ -66,6 +68,7 @@ def test_short_runs_of_an_au_disappear_and_long_ones_stay():
 
 
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=60), st.integers(2, 6))
+@settings(deadline=None)
 def test_merged_runs_are_long_enough_unless_one_is_left(labels, shortest):
     got = thresholds.merge_short_runs(np.array(labels), shortest)
     assert len(got) == len(labels)
