@@ -72,7 +72,7 @@ def film_actor(
     poses = [Pose(*map(float, row)) for row in at_times(curves, times_s)]
     frames = len(times_s)
     slow = np.stack([drift(rng, n, 0.12) for _ in range(12)], axis=1)
-    twitch = 0.12 * at_times(slow, times_s) + 0.18 * rng.normal(size=(frames, 12))
+    twitch = 0.12 * at_times(slow, times_s) + 0.30 * rng.normal(size=(frames, 12))
     return Actor(person, behaviour, poses, visible, twitch, _hands(rng, times_s, occluded))
 
 
@@ -103,7 +103,7 @@ def film(
     light = np.array([rng.uniform(0.90, 1.04), rng.uniform(-0.08, 0.08), rng.uniform(-0.08, 0.04)])
     frames = len(times_s)
     flicker = 1 + 0.05 * rng.normal(size=frames)
-    blur = np.where(rng.random(frames) < 0.12, rng.uniform(1.2, 2.6, frames), 0.55)
+    blur = np.where(rng.random(frames) < 0.20, rng.uniform(1.2, 2.6, frames), 0.55)
     grain = rng.normal(0, 5, (size[1] + 64, size[0] + 64)).astype(np.int16)
     action = [at_times(a.behaviour.action + a.behaviour.mood, times_s) + a.twitch for a in actors]
     lids = [at_times(a.behaviour.lids, times_s) for a in actors]

@@ -140,6 +140,7 @@ def finetune(
             _Loss(task, pictures, labels, weights, settings),
             out,
             stage.fingerprint,
+            load=lambda items: (items, pictures.batch(items)),
             label=f"finetune {task.name} fold {inputs.fold}",
             progress=progress,
             save_every_s=save_every_s,
@@ -183,9 +184,14 @@ class _Loss:
         self.labels, self.weights = torch.from_numpy(labels), torch.from_numpy(weights)
 
     def __call__(
-        self, model: nn.Module, items: npt.NDArray[np.int64], step: int, device: torch.device
+        self,
+        model: nn.Module,
+        batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]],
+        step: int,
+        device: torch.device,
     ) -> Tensor:
-        images = to_tensor(self.pictures.batch(items), device)
+        items, pixels = batch
+        images = to_tensor(pixels, device)
         images = augment(images, self.settings.augment, int(torch.randint(2**62, ())))
         labels = self.labels[torch.from_numpy(items)].to(device)
         valid = torch.ones(len(items), dtype=torch.bool, device=device)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from abaw_submit.errors import UserError
+from abaw_submit.features.prefetch import prefetched
 from abaw_submit.training.checkpoints import read_last, write_last
 from abaw_submit.training.optim import learning_rate
 from abaw_submit.training.settings import LoopSettings
@@ -44,8 +45,9 @@ class Job:
         model: called by `loss`; on the CPU, `fit` moves it.
         groups: parameter groups (training/optim.py).
         order: epoch -> the items of that epoch in order, the same for the same epoch.
-        loss: (model, items, step, device) -> a scalar loss. It makes the batch itself, from nothing but its
-            arguments.
+        loss: (model, batch, step, device) -> a scalar loss, from nothing but its arguments. The batch is what
+            `load` made of the items, or the items themselves.
+        load: items -> batch, run in a thread while the device works on the batch before; no randomness here.
         curves: (epoch, the model without wrappers) -> numbers for the history, in evaluation mode; or None.
         folder: where `last.pt` goes.
         fingerprint: identifies the run; `last.pt` of another one is ignored.
@@ -55,9 +57,10 @@ class Job:
     model: nn.Module
     groups: list[dict[str, Any]]
     order: Callable[[int], Indices]
-    loss: Callable[[nn.Module, Indices, int, torch.device], Tensor]
+    loss: Callable[[nn.Module, Any, int, torch.device], Tensor]
     folder: Path
     fingerprint: str
+    load: Callable[[Indices], Any] | None = None
     curves: Callable[[int, nn.Module], dict[str, float]] | None = None
     label: str = "train"
     save_every_s: float = SAVE_EVERY_S
@@ -184,8 +187,9 @@ class _Run:
         model.train()
         todo = range(self.done, len(parts))
         label = f"{self.job.label}, epoch {epoch + 1} of {self.settings.epochs}"
+        loaded = self.loaded(parts[at] for at in todo)
         for at in self.job.progress(todo, len(todo), label):
-            self.losses.append(self.one_step(epoch, parts[at], model))
+            self.losses.append(self.one_step(epoch, next(loaded), model))
             self.step += 1
             self.done = at + 1
             if time.monotonic() - self.saved >= self.job.save_every_s and self.done < len(parts):
@@ -203,17 +207,22 @@ class _Run:
         if self.epoch == self.settings.epochs or time.monotonic() - self.saved >= self.job.save_every_s:
             self.save()
 
-    def one_step(self, epoch: int, items: Indices, model: nn.Module) -> float:
+    def loaded(self, parts: Iterable[Indices]) -> Iterator[Any]:
+        """This process's share of each batch, loaded ahead."""
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        # every process needs an item; a short batch is filled with its first ones
+        own = (np.resize(items, max(len(items), world))[rank::world] for items in parts)
+        return own if self.job.load is None else prefetched(map(self.job.load, own))
+
+    def one_step(self, epoch: int, batch: Any, model: nn.Module) -> float:
         accelerator, settings = self.accelerator, self.settings
         world, rank = accelerator.num_processes, accelerator.process_index
-        # every process needs an item; a short batch is filled with its first ones
-        own = np.resize(items, max(len(items), world))[rank::world]
         rate = learning_rate(self.step, self.steps, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         seed_step(settings.seed, self.step, rank)
         with accelerator.autocast():
-            loss = self.job.loss(model, own, self.step, accelerator.device)
+            loss = self.job.loss(model, batch, self.step, accelerator.device)
         number = float(accelerator.reduce(loss.detach(), "mean") if world > 1 else loss.detach())
         if not math.isfinite(number):
             raise UserError(

@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +20,7 @@ from abaw_submit.training.checkpoints import is_main_process, write_config, writ
 from abaw_submit.training.loop import SAVE_EVERY_S, Job, Progress, fit, quiet, seed_step, shuffled
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.outputs import draw_curves, write_history
-from abaw_submit.training.pictures import Pictures, list_pictures, to_tensor
+from abaw_submit.training.pictures import Pictures, Pixels, list_pictures, to_tensor
 from abaw_submit.training.settings import PretrainSettings
 
 
@@ -77,8 +76,8 @@ def pretrain(
         if start is not None:
             _go_on_from(model, start, size)
 
-        def loss(network: nn.Module, items: np.ndarray, step: int, device: torch.device) -> Tensor:  # type: ignore[type-arg]
-            images = to_tensor(pictures.batch(items), device)
+        def loss(network: nn.Module, pixels: Pixels, step: int, device: torch.device) -> Tensor:
+            images = to_tensor(pixels, device)
             draw = int(torch.randint(2**62, ()))
             value: Tensor = network(random_crop(images, size.img_size_px, settings.min_crop, draw))
             return value
@@ -90,6 +89,7 @@ def pretrain(
             loss,
             out,
             stage.fingerprint,
+            load=pictures.batch,
             label="pretrain",
             progress=progress,
             save_every_s=save_every_s,
