@@ -18,7 +18,8 @@ def reference() -> str:
         "Made from `--help` by `python -m abaw_submit.cli.reference`. Every option can also be set by",
         "`-c CONFIG` (the section named like the command) or by `ABAW_<COMMAND>_<OPTION>`.",
     ]
-    parent = click.Context(cli, info_name="abaw-submit")
+    # as `cli.main` makes it, which also passes on -h to every command
+    parent = click.Context(cli, info_name="abaw-submit", **cli.context_settings)
     for name in COMMANDS:
         command = cli.get_command(parent, name)
         if command is None:
