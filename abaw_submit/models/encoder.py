@@ -8,8 +8,10 @@ official MAE release, so that its files load here and files made here load there
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
 import pickle
+import struct
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.errors import UserError, suggest
+from abaw_submit.errors import UserError
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, VitSize
 
 WEIGHTS_NAME = "model.safetensors"
@@ -223,9 +225,12 @@ def read_weights(path: Path | str) -> dict[str, Tensor]:
         # the official training checkpoints carry their argparse settings: plain values, safe to build
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} cannot be loaded as plain weights: {reason}") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, struct.error) as error:
+        # torch's own text tells people to switch the safety off, so only the kind of error is passed on
+        raise UserError(
+            f"{path} cannot be loaded as plain weights ({type(error).__name__}): damaged, no weights file, or"
+            " code in it.\nExpected a dict of tensors, as torch.save(model.state_dict()) writes."
+        ) from None
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -262,8 +267,9 @@ def _from_folder(folder: Path, size_px: int | None, drop_path: float) -> Encoder
 def _from_timm(name: str, size_px: int | None, drop_path: float, *, pretrained: bool) -> Encoder:
     timm: Any = import_module("timm")
     if "/" not in name and not timm.is_model(name.split(".")[0]):
-        close = timm.list_models(f"*{name.split('_')[0]}*")[:200]
-        raise UserError(f'No file and no timm model "{name}". {suggest(name, close)[:160]}')
+        close = difflib.get_close_matches(name, timm.list_models(), n=1)
+        hint = f'Did you mean "{close[0]}"?' if close else "See timm.list_models() for the names."
+        raise UserError(f'No file and no timm model "{name}". {hint}')
     options: dict[str, Any] = {"num_classes": 0, "drop_path_rate": drop_path}
     if name.startswith("vit_"):
         options.update(global_pool="avg", img_size=size_px) if size_px else options.update(global_pool="avg")
