@@ -71,9 +71,12 @@ class SearchVA:
     def _gram(self, o: int, columns: Sequence[Float]) -> Float:
         """Products summed per track, (tracks, n + 2, n + 2), of (1, columns, truth) over valid rows."""
         m = self.material
-        table = np.column_stack([np.ones(len(m.valid)), *columns, m.truth[:, o].astype(np.float64)])
-        table *= m.valid[:, None]
-        return np.stack([part.T @ part for part in np.split(table, m.starts[1:-1])])
+        table = np.empty((len(columns) + 2, len(m.valid)))  # one long row a quantity: products run along it
+        quantities: list[Float] = [np.ones(1), *columns, np.asarray(m.truth[:, o], np.float64)]
+        for k, values in enumerate(quantities):
+            np.multiply(values, m.valid, out=table[k])
+        spans = zip(m.starts[:-1], m.starts[1:], strict=True)
+        return np.stack([table[:, a:b] @ table[:, a:b].T for a, b in spans])
 
     def steps(self) -> tuple[str, ...]:
         several = ("ensemble",) if len(self.material.members) > 1 else ()
