@@ -71,6 +71,13 @@ $(CROPS): $(VIDEOS_CHANGED) | $(READY)
 	@test -n "$(VIDEOS)" || { echo "No videos: give VIDEOS=FOLDER, or set what [run] videos in $(CONFIG) names."; exit 2; }
 	$(ABAW) crop $(VIDEOS) --out $(@D) -c $(CONFIG) $(addprefix --rows-from ,$(CFG_annotations) $(templates))
 
+ifeq ($(CORPUS),)
+ifneq ($(VIDEOS),)
+$(VIDEOS):
+	@echo "No folder $@: set [run] videos in $(CONFIG), or give VIDEOS=FOLDER."; exit 2
+endif
+endif
+
 # ---- the encoder -------------------------------------------------------------------------------------
 ENCODER := $(if $(CFG_encoder),$(CFG_encoder),$(CKPT)/mae)
 ENCODER_RECORD := $(if $(CFG_encoder),,$(MAE))
@@ -139,7 +146,8 @@ $(SUB)/$(2).zip.record.json: $(SUB)/$(2).txt.record.json
 	$(ABAW) pack $(SUB)/$(2).txt --task $(2) --template $$($(1)_template) --out $(SUB)/$(2).zip
 endef
 CHALLENGE_au   := AU_Detection_Challenge
-CHALLENGE_expr := EXPR_Recognition_Challenge
+# called Classification up to edition 5
+CHALLENGE_expr := $(or $(notdir $(firstword $(wildcard $(CFG_annotations)/EXPR_*))),EXPR_Recognition_Challenge)
 CHALLENGE_va   := VA_Estimation_Challenge
 $(foreach t,$(tasks),$(foreach k,$(all_folds),$(eval $(call FOLD_RULES,$(t),$(call upper,$(t)),$(k)))))
 $(foreach t,$(tasks),$(eval $(call TASK_RULES,$(t),$(call upper,$(t)))))
