@@ -33,6 +33,11 @@ class Haar:
     """The frontal cascade."""
 
     def __init__(self, settings: CropSettings) -> None:
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise UserError(
+                f"OpenCV {cv2.__version__} has no Haar cascades; 4.x has."
+                " Run `make setup`, or use --detector yunet."
+            )
         path = Path(cv2.__file__).parent / "data" / CASCADE
         self._cascade = cv2.CascadeClassifier(str(path))
         if self._cascade.empty():

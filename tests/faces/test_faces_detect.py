@@ -11,6 +11,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.faces import yunet
 from abaw_submit.faces.choice import find_detector
 from abaw_submit.faces.detect import DetectorSpec, iou, keep_plausible, make_detector
+from abaw_submit.faces.haar import Haar
 from abaw_submit.faces.settings import CropSettings
 
 
@@ -105,3 +106,9 @@ def test_a_file_that_is_no_model_is_refused(no_model):
 def test_haar_takes_no_model(no_model):
     with pytest.raises(UserError, match="haar detector takes none"):
         find_detector("haar", no_model)
+
+
+def test_opencv_without_cascades_is_said(monkeypatch):
+    monkeypatch.delattr("cv2.CascadeClassifier")
+    with pytest.raises(UserError, match=r"has no Haar cascades; 4\.x has"):
+        Haar(CropSettings())
