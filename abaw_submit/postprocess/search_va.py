@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.metrics import ccc_of
-from abaw_submit.postprocess import calibration, ensemble
+from abaw_submit.postprocess import calibration, ensemble, products
 from abaw_submit.postprocess.engine import (
     Columns,
     Folds,
@@ -32,10 +32,8 @@ from abaw_submit.postprocess.recipe import Column
 Float = npt.NDArray[np.float64]
 Floats = tuple[float, ...]
 Knots = tuple[tuple[float, ...], ...]
-SHRINK = (0.0, 0.1, 1.0)
 DEGREES = (1.0, 0.9, 0.8, 1.1)
 RESTORE = (0.0, 0.5, 1.0)
-PICKS = 8
 _MONOTONE_STRIDE = 5  # rows skipped when fitting a monotone map: neighbours tell the same
 
 
@@ -102,8 +100,10 @@ class SearchVA:
         ranked = False
         if "ensemble" in steps and number > 1:
             coarse = choices[:: max(len(choices) // 24, 1)]
-            trial = [ensemble.fitted_weights(*_moments(sums[f]), SHRINK[1]) for f in coarse]
-            quality = [float(_quality(sums[f], w, aligned)) for f, w in zip(coarse, trial, strict=True)]
+            trial = [ensemble.fitted_weights(*products.moments(sums[f]), products.SHRINK[1]) for f in coarse]
+            quality = [
+                float(products.quality(sums[f], w, aligned)) for f, w in zip(coarse, trial, strict=True)
+            ]
             f = coarse[int(np.argmax(quality))]
             weights = self._weights(part, folds, f, aligned)
             f = self._filter(sums, choices, weights, aligned)
@@ -127,7 +127,7 @@ class SearchVA:
         column = Column(weights, str(before), str(after))
         if "calibrate" in steps:
             gram = self.by_fold[part][pair][list(folds)].sum(axis=0)
-            offset, scale = _affine(_mix(gram, np.asarray(weights)), 1.0)
+            offset, scale = products.affine(products.mix(gram, np.asarray(weights)), 1.0)
             fitted = {"kind": "affine", "scale": float(scale), "offset": float(offset)}
             column = dataclasses.replace(column, calibration=fitted)
         return (column,)
@@ -135,7 +135,7 @@ class SearchVA:
     def _quick_weights(self, gram: Float, weighted: bool) -> Float:
         number = len(self.material.members)
         if weighted and number > 1:
-            return ensemble.fitted_weights(*_moments(gram), SHRINK[1])
+            return ensemble.fitted_weights(*products.moments(gram), products.SHRINK[1])
         return ensemble.equal_weights(number)
 
     @remember
@@ -145,7 +145,7 @@ class SearchVA:
         """Quality of every filter, with weights fitted in the middle of the list."""
         sums = self.by_fold[part][list(choices)][:, list(folds)].sum(axis=1)
         weights = self._quick_weights(sums[len(choices) // 2], weighted)
-        return _quality(sums, weights, aligned)
+        return products.quality(sums, weights, aligned)
 
     @remember
     def _shared(self, folds: Folds, choices: tuple[int, ...], weighted: bool, aligned: bool) -> int:
@@ -161,7 +161,7 @@ class SearchVA:
         def stats(part: int, inner: Folds, j: int, f: int) -> Float:
             train = self.by_fold[part][f][list(inner)].sum(axis=0)
             weights = self._quick_weights(train, weighted)
-            return _stats(self.by_fold[part][f][j], _vector(train, weights, aligned))
+            return products.stats(self.by_fold[part][f][j], products.vector(train, weights, aligned))
 
         def shared(inner: Folds) -> int:
             return self._shared(inner, choices, weighted, aligned)
@@ -169,22 +169,22 @@ class SearchVA:
         return own_filters_pay(folds, self.parts, own, shared, stats, ccc_of)
 
     def _filter(self, sums: Float, choices: list[int], weights: Float, aligned: bool) -> int:
-        return choices[int(np.argmax(_quality(sums[choices], weights, aligned)))]
+        return choices[int(np.argmax(products.quality(sums[choices], weights, aligned)))]
 
     @remember
     def _weights(self, part: int, folds: Folds, f: int, aligned: bool) -> Float:
         """Weights for one filter: the way of weighting is chosen on held-out folds."""
         by_fold = self.by_fold[part][f]
         whole = by_fold[list(folds)].sum(axis=0)
-        ways = _ways(whole)
+        ways = products.ways(whole)
         options = []
         for way in ways:
             scores, pooled = [], np.zeros(6)
             for inner, j in held_out(folds):
                 train = by_fold[list(inner)].sum(axis=0)
                 weights = way(train)
-                vector = _vector(train, weights, aligned)
-                stats = _stats(by_fold[j], vector)
+                vector = products.vector(train, weights, aligned)
+                stats = products.stats(by_fold[j], vector)
                 pooled += stats
                 scores.append(float(ccc_of(stats)))
             weights = way(whole)
@@ -206,7 +206,7 @@ class SearchVA:
         gram = self._mixed(part, self._ranked(part, folds, f))[self._tracks(folds)].sum(axis=0)
         usual = self.by_fold[part][f][list(folds)].sum(axis=0)
         one = np.ones(1)
-        return bool(_quality(gram, one, aligned) > _quality(usual, weights, aligned) + 1e-3)
+        return bool(products.quality(gram, one, aligned) > products.quality(usual, weights, aligned) + 1e-3)
 
     def _restored(self, part: int, folds: Folds, f: int, column: Column) -> Column:
         """Widen the mean back towards the members' spread, as far as held-out folds like it."""
@@ -225,9 +225,9 @@ class SearchVA:
 
     def _widened(self, part: int, folds: Folds, f: int, column: Column, degree: float) -> Column:
         members = self.by_fold[part][f][list(folds)].sum(axis=0)
-        cov, _ = _moments(members)
+        cov, _ = products.moments(members)
         mixed = self._mixed(part, column)[self._tracks(folds)].sum(axis=0)
-        spread = float(np.sqrt(max(_moments(mixed)[0][0, 0], 0.0)))
+        spread = float(np.sqrt(max(products.moments(mixed)[0][0, 0], 0.0)))
         wanted = float(np.asarray(column.weights) @ np.sqrt(np.maximum(np.diag(cov), 0)))
         gain = float(ensemble.spread_gain(wanted, spread, degree))
         return dataclasses.replace(column, centre=float(mixed[0, 1] / mixed[0, 0]), gain=gain)
@@ -244,12 +244,12 @@ class SearchVA:
             for inner, j in held_out(folds):
                 if degree is not None:
                     train = np.sum([by_fold[k] for k in inner], axis=0)
-                    stats = _stats(by_fold[j], _affine(train, degree))
+                    stats = products.stats(by_fold[j], products.affine(train, degree))
                 else:
                     x, y = curve(inner)
                     knots = calibration.monotone_knots(y, x)
                     x, y = curve((j,))
-                    stats = _row_stats(y, np.interp(x, *knots))
+                    stats = products.row_stats(y, np.interp(x, *knots))
                 pooled = pooled + stats / max(stats[0], 1) * by_fold[j][0, 0]
                 scores.append(float(ccc_of(stats)))
             options.append(Option(degree, cost, float(ccc_of(pooled)), tuple(scores)))
@@ -259,7 +259,7 @@ class SearchVA:
             positions, values = calibration.monotone_knots(y, x)
             fitted = {"kind": "monotone", "positions": positions.tolist(), "values": values.tolist()}
         else:
-            offset, scale = _affine(np.sum([by_fold[k] for k in folds], axis=0), float(str(chosen)))
+            offset, scale = products.affine(np.sum([by_fold[k] for k in folds], axis=0), float(str(chosen)))
             fitted = {"kind": "affine", "scale": float(scale), "offset": float(offset)}
         return dataclasses.replace(column, calibration=fitted)
 
@@ -289,11 +289,13 @@ class SearchVA:
             c = column.calibration
             mixed = mixed_rows(self.material, part, column)
             rows = np.clip(np.interp(mixed, c["positions"], c["values"]), -1, 1)
-            return _track_moments(self._gram(part, [rows]))[:, None]
+            return products.track_moments(self._gram(part, [rows]))[:, None]
         scale = float(column.calibration.get("scale", 1.0))
         offset = float(column.calibration.get("offset", 0.0))
         vector = np.array([column.centre * (1 - column.gain) * scale + offset, column.gain * scale])
-        return _stats(self._mixed(part, dataclasses.replace(column, centre=0.0, gain=1.0)), vector)[:, None]
+        return products.stats(self._mixed(part, dataclasses.replace(column, centre=0.0, gain=1.0)), vector)[
+            :, None
+        ]
 
     def _tracks(self, folds: Folds) -> npt.NDArray[np.bool_]:
         return np.isin(self.material.fold, folds)
@@ -301,7 +303,7 @@ class SearchVA:
     def _mixed(self, part: int, column: Column) -> Float:
         """Products of (1, weighted mean, truth) per track, (tracks, 3, 3)."""
         if not column.knots:
-            return _mix(self.grams[part, self._index(column)], np.asarray(column.weights))
+            return products.mix(self.grams[part, self._index(column)], np.asarray(column.weights))
         return self._rank_gram(part, (column.before, column.after, column.knots))
 
     @remember
@@ -316,97 +318,3 @@ class SearchVA:
 
 
 # ---- algebra on sums of products of (1, columns, truth) ------------------------------------------------
-
-
-def _moments(gram: Float) -> tuple[Float, Float]:
-    """Covariance of the columns and their covariance with the truth."""
-    n = max(gram[0, 0], 1.0)
-    mean = gram[0] / n
-    cov = gram / n - np.outer(mean, mean)
-    return cov[1:-1, 1:-1], cov[1:-1, -1]
-
-
-def _mix(gram: Float, weights: Float) -> Float:
-    """Products of (1, weighted mean, truth) from those of (1, columns, truth); leading axes kept."""
-    turn = np.zeros((gram.shape[-1], 3))
-    turn[0, 0] = turn[-1, 2] = 1.0
-    turn[1:-1, 1] = weights
-    return np.asarray(turn.T @ gram @ turn)
-
-
-def _stats(gram: Float, vector: Float) -> Float:
-    """The six moments of metrics (x truth, y prediction) for offset + sum of weights times columns."""
-    n, sx, sxx = gram[..., 0, 0], gram[..., 0, -1], gram[..., -1, -1]
-    inner, cross = gram[..., :-1, :-1], gram[..., :-1, -1]
-    sy = inner[..., 0, :] @ vector
-    syy = np.einsum("...ij,i,j->...", inner, vector, vector)
-    return np.stack([n, sx, sy, sxx, syy, cross @ vector], axis=-1)
-
-
-def _track_moments(gram: Float) -> Float:
-    return _stats(gram, np.array([0.0, 1.0]))
-
-
-def _affine(mixed: Float, degree: float) -> Float:
-    """Offset and scale for products of (1, prediction, truth)."""
-    scale, offset = calibration.affine_from_moments(_track_moments(mixed), degree)
-    return np.array([offset, scale])
-
-
-def _vector(gram: Float, weights: Float, aligned: bool) -> Float:
-    """Offset and weights; if a calibration follows, with the truth's mean and spread."""
-    if not aligned:
-        return np.concatenate([[0.0], weights])
-    offset, scale = _affine(_mix(gram, weights), 1.0)
-    return np.concatenate([[offset], scale * weights])
-
-
-def _quality(gram: Float, weights: Float, aligned: bool) -> Float:
-    """CCC on the sums themselves; with the truth's mean and spread that is the correlation."""
-    stats = _track_moments(_mix(gram, weights))
-    if not aligned:
-        return ccc_of(stats)
-    n, sx, sy, sxx, syy, sxy = np.moveaxis(stats, -1, 0)
-    n = np.maximum(n, 1)
-    spread = np.sqrt(np.maximum(sxx / n - (sx / n) ** 2, 0) * np.maximum(syy / n - (sy / n) ** 2, 0))
-    return np.asarray((sxy / n - sx * sy / n**2) / np.maximum(spread, 1e-12))
-
-
-def _ways(gram: Float) -> list[Callable[[Float], Float]]:
-    """Ways to weight: equal, and for the most useful members (one, two, ... all) fitted weights, more or
-    less shrunk, and a greedy selection."""
-    cov, cross = _moments(gram)
-    number = len(cross)
-    useful = ensemble.fitted_weights(cov, cross, SHRINK[1]) * np.sqrt(np.maximum(np.diag(cov), 0))
-    lone = cross / np.sqrt(np.maximum(np.diag(cov), 1e-12))
-    order = sorted(range(number), key=lambda m: (-round(float(useful[m]), 12), -float(lone[m]), m))
-
-    def equal(train: Float) -> Float:
-        return ensemble.equal_weights(number)
-
-    def fitted(kept: list[int], shrink: float) -> Callable[[Float], Float]:
-        def way(train: Float) -> Float:
-            cov, cross = _moments(train)
-            out = np.zeros(number)
-            out[kept] = ensemble.fitted_weights(cov[np.ix_(kept, kept)], cross[kept], shrink)
-            return out
-
-        return way
-
-    def greedy(train: Float) -> Float:
-        cov, cross = _moments(train)
-
-        def correlation(w: Float) -> float:
-            return float(w @ cross) / float(np.sqrt(max(float(w @ cov @ w), 1e-12)))
-
-        return ensemble.greedy_path(correlation, number, PICKS)[-1]
-
-    subsets = [sorted(order[: k + 1]) for k in range(number)]
-    ways: list[Callable[[Float], Float]] = [equal]
-    ways += [fitted(kept, s) for kept in subsets for s in (SHRINK if len(kept) > 1 else (0.0,))]
-    return [*ways, greedy]
-
-
-def _row_stats(truth: Float, prediction: Float) -> Float:
-    x, y = truth, prediction
-    return np.array([len(x), x.sum(), y.sum(), x @ x, y @ y, x @ y], np.float64)
