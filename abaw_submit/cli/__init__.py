@@ -80,9 +80,9 @@ def cli() -> None:
 def main() -> None:
     """Entry point: user mistakes become one to three lines and exit 1 or 2."""
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # without standalone mode Click hands the code of ctx.exit() back instead of raising it
+        code = cli.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
         click.echo("Stopped. Run the same command again to go on.", err=True)
         sys.exit(130)
