@@ -15,11 +15,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import LATEST_EDITION, Task, get_task
 
 Array = npt.NDArray[Any]
-Float = npt.NDArray[np.float64]
 RESAMPLES = 2000
 _TINY = 1e-12  # variances below this are rounding, not movement
 
@@ -59,7 +59,7 @@ def ccc(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     return float(ccc_of(_moments(x[:, None], y[:, None]))[0])
 
 
-def f1_per_class(truth: npt.ArrayLike, prediction: npt.ArrayLike, classes: int = 8) -> Float:
+def f1_per_class(truth: npt.ArrayLike, prediction: npt.ArrayLike, classes: int = 8) -> F64:
     """F1 of each class, (classes,); a class absent from both truth and prediction counts as 0.
 
     >>> f1_per_class([0, 0, 1, 1], [0, 1, 1, 1], classes=3).round(3).tolist()
@@ -68,7 +68,7 @@ def f1_per_class(truth: npt.ArrayLike, prediction: npt.ArrayLike, classes: int =
     return f1_of_confusion(_confusion(np.asarray(truth), np.asarray(prediction), classes))
 
 
-def f1_binary(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> Float:
+def f1_binary(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> F64:
     """F1 of the positive class of each column of 0/1 arrays (rows, columns) -> (columns,).
 
     >>> f1_binary([[1, 0], [1, 0]], [[1, 0], [0, 0]]).round(3).tolist()
@@ -96,7 +96,7 @@ def mtl_score(va: float, expr: float, au: float) -> float:
 
 def statistics(
     task: Task | str, truth: Array, labels: Array, valid: Array | None = None, classes: int | None = None
-) -> Float:
+) -> F64:
     """Sums over the valid rows of one track (or of anything) that the score is a function of.
 
     Args:
@@ -138,7 +138,7 @@ def valid_rows(task: Task | str, truth: Array) -> npt.NDArray[np.bool_]:
     return valid
 
 
-def per_output(task: Task | str, stats: Float) -> Float:
+def per_output(task: Task | str, stats: F64) -> F64:
     """CCC or F1 per output from statistics; leading axes (folds, resamples) are kept."""
     name = get_task(task).name
     if name == "VA":
@@ -146,7 +146,7 @@ def per_output(task: Task | str, stats: Float) -> Float:
     return f1_of_counts(stats) if name == "AU" else f1_of_confusion(stats)
 
 
-def total(task: Task | str, stats: Float, edition: int = LATEST_EDITION) -> Float:
+def total(task: Task | str, stats: F64, edition: int = LATEST_EDITION) -> F64:
     """The official total from statistics, leading axes kept.
 
     Editions 1 and 2 mix in accuracy: EXPR 0.67 F1 + 0.33 accuracy, AU 0.5 F1 + 0.5 accuracy.
@@ -162,7 +162,7 @@ def total(task: Task | str, stats: Float, edition: int = LATEST_EDITION) -> Floa
     return np.asarray(0.67 * mean + 0.33 * np.trace(stats, axis1=-2, axis2=-1) / rows)
 
 
-def ccc_of(stats: Float) -> Float:
+def ccc_of(stats: F64) -> F64:
     """CCC from moments (..., 6); 0 where there are no rows or nothing moves."""
     n, sx, sy, sxx, syy, sxy = np.moveaxis(stats, -1, 0)
     n = np.maximum(n, 1)
@@ -173,13 +173,13 @@ def ccc_of(stats: Float) -> Float:
     return np.asarray(2 * covariance / np.maximum(denominator, _TINY))
 
 
-def f1_of_counts(stats: Float) -> Float:
+def f1_of_counts(stats: F64) -> F64:
     """F1 of the positive class from (..., 4) counts; 0 where there is nothing to find and nothing found."""
     tp, fp, fn = stats[..., 0], stats[..., 1], stats[..., 2]
     return np.asarray(2 * tp / np.maximum(2 * tp + fp + fn, 1))
 
 
-def f1_of_confusion(stats: Float) -> Float:
+def f1_of_confusion(stats: F64) -> F64:
     """F1 per class from confusion matrices (..., classes, classes), truth down."""
     tp = np.diagonal(stats, axis1=-2, axis2=-1)
     return np.asarray(2 * tp / np.maximum(stats.sum(axis=-1) + stats.sum(axis=-2), 1))
@@ -243,7 +243,7 @@ def score(
 
 def score_of_statistics(
     task: Task | str,
-    stats: Float,
+    stats: F64,
     *,
     edition: int = LATEST_EDITION,
     resamples: int = 0,
@@ -272,9 +272,7 @@ def score_of_statistics(
     )
 
 
-def bootstrap(
-    stats: Float, resamples: int = RESAMPLES, seed: int = 0, groups: list[str] | None = None
-) -> Float:
+def bootstrap(stats: F64, resamples: int = RESAMPLES, seed: int = 0, groups: list[str] | None = None) -> F64:
     """Statistics of resamples of tracks, (resamples, ...), as one matrix product.
 
     With the same seed and number of tracks (or the same groups) the resamples are the same, so
@@ -285,7 +283,7 @@ def bootstrap(
     return flat.reshape(resamples, *stats.shape[1:])
 
 
-def bootstrap_counts(tracks: int | list[str], resamples: int = RESAMPLES, seed: int = 0) -> Float:
+def bootstrap_counts(tracks: int | list[str], resamples: int = RESAMPLES, seed: int = 0) -> F64:
     """How often each track is drawn in each resample, (resamples, tracks). A list names each track's
     group; groups are drawn whole."""
     rng = np.random.default_rng(seed)
@@ -297,7 +295,7 @@ def bootstrap_counts(tracks: int | list[str], resamples: int = RESAMPLES, seed: 
     return counts[:, member].astype(np.float64)
 
 
-def interval(samples: Float, level: float = 0.95) -> tuple[float, float]:
+def interval(samples: F64, level: float = 0.95) -> tuple[float, float]:
     """The central interval of bootstrap samples (percentiles)."""
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -311,7 +309,7 @@ def _columns(values: Array) -> Array:
     return values[:, None] if values.ndim == 1 else values
 
 
-def _moments(x: Float, y: Float) -> Float:
+def _moments(x: F64, y: F64) -> F64:
     """(rows, outputs) twice -> (outputs, 6)."""
     n = np.full(x.shape[1], float(len(x)))
     dot = np.einsum
@@ -320,14 +318,14 @@ def _moments(x: Float, y: Float) -> Float:
     )
 
 
-def _counts(truth: Array, labels: Array) -> Float:
+def _counts(truth: Array, labels: Array) -> F64:
     """0/1 (rows, outputs) twice -> (outputs, 4)."""
     t, p = _columns(truth) > 0.5, _columns(labels) > 0.5
     parts = [(t & p), (~t & p), (t & ~p), (~t & ~p)]
     return np.stack([part.sum(axis=0) for part in parts], axis=1).astype(np.float64)
 
 
-def _confusion(truth: Array, labels: Array, classes: int) -> Float:
+def _confusion(truth: Array, labels: Array, classes: int) -> F64:
     """Class indices (rows,) twice -> (classes, classes)."""
     t, p = truth.astype(np.int64), labels.astype(np.int64)
     for name, values in (("truth", t), ("labels", p)):

@@ -31,9 +31,9 @@ from abaw_submit.faces.choice import find_detector
 from abaw_submit.faces.crop import CropTask, crop_video
 from abaw_submit.faces.decode import VideoReader, packet_times
 from abaw_submit.faces.detect import BOX, DetectorSpec, iou, make_detector
-from abaw_submit.faces.plan import VideoJob
-from abaw_submit.faces.run import Workers, crop_corpus
+from abaw_submit.faces.jobs import VideoJob
 from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.stage import Workers, crop_corpus
 
 REPEATS = 2
 MIN_FRAMES = 1500  # small corpora are copied until the start of a run no longer counts

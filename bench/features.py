@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from abaw_submit.corpus.crops import load_crop
 from abaw_submit.features.audio import audio_features
-from abaw_submit.features.images import load_crop
 from abaw_submit.features.logmel import LogMel
 from abaw_submit.features.visual import EncoderFeatures
 from abaw_submit.models.encoder import new_encoder

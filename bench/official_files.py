@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from abaw_submit.corpus.templates import read_template, write_template
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import Scores, read_scores, write_scores
-from abaw_submit.submission.asked import asked_for
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores, read_scores, write_scores
 from abaw_submit.submission.check import check
+from abaw_submit.submission.expected import expected_rows
 from abaw_submit.submission.format import write_single
 from abaw_submit.submission.grammar import grammar_of
 from abaw_submit.tasks import TASKS
@@ -95,7 +95,7 @@ def run_to_csv(task: str, folder: Path) -> None:
 
 def run_check(task: str, folder: Path) -> None:
     """This package, the template read as well."""
-    asked = asked_for(task, folder / f"{task}_template.txt")
+    asked = expected_rows(task, folder / f"{task}_template.txt")
     assert check(folder / f"{task}_submission.txt", task, asked).ok
 
 

@@ -19,12 +19,13 @@ import numpy as np
 from scipy import ndimage, signal
 
 from abaw_submit import metrics
-from abaw_submit.postprocess.material import build
-from abaw_submit.postprocess.run import make_engine
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.postprocess.score_table import build
 from abaw_submit.postprocess.selection import Rule, Selector
 from abaw_submit.postprocess.smoothing import candidates
+from abaw_submit.postprocess.stages import make_engine
 from abaw_submit.postprocess.summary import summarise
+from abaw_submit.progress import quiet
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import VA
 
 ROWS, TRACKS, FOLDS, RESAMPLES = 382_021, 76, 5, 2000
@@ -49,8 +50,8 @@ def corpus(rows: int, tracks: int, members: int, seed: int = 0):
 
 
 def ours(members, truth) -> tuple[float, int]:
-    material = build(VA, members, truth, folds=FOLDS, group=lambda t: t, rate_hz=30)
-    engine = make_engine(material, 200, 601, None)
+    table = build(VA, members, truth, folds=FOLDS, group=lambda t: t, rate_hz=30)
+    engine = make_engine(table, 200, 601, quiet)
     selector = Selector(engine, STEPS, Rule(resamples=RESAMPLES))
     summary = summarise(selector, selector.run(members), members)
     return summary["chosen"]["cross_fitted"], len(engine.pairs)

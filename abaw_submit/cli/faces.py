@@ -10,9 +10,8 @@ import click
 from abaw_submit.cli.common import IN_FILE, IN_PATH, OUT_PATH, Command, collect, jobs_option, settings_options
 from abaw_submit.cli.progress import progress
 from abaw_submit.errors import ProblemsFound
-from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.settings import DETECTOR_CHOICES, CropSettings
 
-DETECTORS = ("auto", "yunet", "haar", "openface", "official")
 SHOWN_FAILURES = 20
 
 
@@ -21,7 +20,7 @@ SHOWN_FAILURES = 20
 @click.option("--out", required=True, type=OUT_PATH, help="Folder of the crops: one folder per track.")
 @click.option(
     "--detector",
-    type=click.Choice(DETECTORS),
+    type=click.Choice(DETECTOR_CHOICES),
     default="auto",
     help="auto: yunet where its model is found, else haar.",
 )
@@ -65,7 +64,7 @@ def crop(
     """
     from abaw_submit.faces.choice import find_detector
     from abaw_submit.faces.overrides import read_overrides
-    from abaw_submit.faces.run import Workers, crop_corpus
+    from abaw_submit.faces.stage import Workers, crop_corpus
 
     settings: CropSettings = collect(CropSettings, values)
     spec, remark = find_detector(detector, model)
@@ -80,7 +79,7 @@ def crop(
         overrides=read_overrides(overrides) if overrides else (),
         workers=Workers(jobs, backend, scheduler),
         shard=shard,
-        progress=lambda results, total: progress(results, total, "crop"),
+        progress=progress,
     )
     if not report.fresh:
         click.echo(f"{out}: nothing to do, all crops are there.")

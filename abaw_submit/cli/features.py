@@ -66,7 +66,7 @@ def extract(
         tracks=track_names(tracks),
         jobs=jobs,
         shard=shard,
-        progress=lambda results, total: progress(results, total, f"extract {extractor}"),
+        progress=progress,
     )
     if not report.fresh:
         click.echo(f"{out} is up to date.")

@@ -87,7 +87,7 @@ def select(
     import json
 
     from abaw_submit.cli.progress import progress
-    from abaw_submit.postprocess.run import run_select
+    from abaw_submit.postprocess.stages import run_select
 
     settings: SelectSettings = collect(SelectSettings, options)
     result = run_select(
@@ -124,7 +124,7 @@ def apply(recipe: Path, scores: tuple[str, ...], out: Path, restore: float | Non
     import json
 
     from abaw_submit.cli.progress import progress
-    from abaw_submit.postprocess.run import run_apply
+    from abaw_submit.postprocess.stages import run_apply
 
     record = run_apply(recipe, parse_members(scores), out, restore, progress=progress)
     if as_json:
@@ -165,7 +165,7 @@ def metrics(
     import dataclasses
     import json
 
-    from abaw_submit.postprocess.run import run_metrics
+    from abaw_submit.postprocess.stages import run_metrics
 
     paths = [path for part in parse_members(scores).values() for path in part]
     score, notes = run_metrics(task, paths, truth, edition, group, resamples, seed)

@@ -22,7 +22,7 @@ def doctor(disk: Path, as_json: bool) -> None:
     \b
     Example: abaw-submit doctor
     """
-    from abaw_submit.doctor import examine
+    from abaw_submit.workflow.doctor import examine
 
     findings = examine(disk)
     if as_json:
@@ -47,7 +47,7 @@ def status(run_config: Path, as_json: bool) -> None:
     Example: abaw-submit status --run-config configs/demo.toml
     """
     from abaw_submit.config import load_run
-    from abaw_submit.status import run_status
+    from abaw_submit.workflow.status import run_status
 
     rows = run_status(load_run(run_config), Path("."))
     if as_json:

@@ -22,8 +22,8 @@ def report(run_folder: Path, annotations: Path | None, out: Path | None, table: 
     \b
     Example: abaw-submit report --run work/demo --annotations work/demo/corpus/annotations --out report.html
     """
+    from abaw_submit.report.find import find_run
     from abaw_submit.report.page import page
-    from abaw_submit.report.run import find_run
     from abaw_submit.report.scoreboard import board, board_text, crossfitted
     from abaw_submit.store import write_text
 

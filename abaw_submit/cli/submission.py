@@ -21,11 +21,11 @@ from abaw_submit.cli.common import (
 )
 from abaw_submit.cli.progress import progress
 from abaw_submit.errors import ProblemsFound, UserError
-from abaw_submit.submission.plansettings import PlanSettings
+from abaw_submit.planning.settings import PlanSettings
 from abaw_submit.tasks import EDITIONS, Task
 
 if TYPE_CHECKING:
-    from abaw_submit.submission.asked import Asked
+    from abaw_submit.submission.expected import ExpectedRows
 
 _KINDS = click.Choice(["AU", "EXPR", "VA", "MTL", "CE"], case_sensitive=False)
 _WRITABLE = click.Choice(["AU", "EXPR", "VA", "MTL"], case_sensitive=False)
@@ -96,11 +96,11 @@ def check(
     \b
     Example: abaw-submit check va.zip --task VA --template CVPR_6th_ABAW_VA_test_set_sample.txt
     """
-    from abaw_submit.submission.asked import asked_for
     from abaw_submit.submission.check import check as check_target
+    from abaw_submit.submission.expected import expected_rows
     from abaw_submit.submission.findings import report_lines
 
-    report = check_target(target, task, asked_for(task, template, tracks, rows_from), edition)
+    report = check_target(target, task, expected_rows(task, template, tracks, rows_from), edition)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:
@@ -150,9 +150,9 @@ def _asked(
     template: Path | None,
     tracks: Path | None,
     rows_from: Path | None,
-) -> tuple[str, Asked | None, Path | None]:
+) -> tuple[str, ExpectedRows | None, Path | None]:
     """What the files have to hold: as given, else what `format` noted when it wrote them."""
-    from abaw_submit.submission.asked import asked_for
+    from abaw_submit.submission.expected import expected_rows
     from abaw_submit.submission.provenance import rows_source
 
     if template is None and tracks is None and (noted := rows_source(files[0])) is not None:
@@ -164,7 +164,7 @@ def _asked(
         raise UserError(f"Nothing says which task {files[0]} is for. Give --task and --template.")
     if template is None and tracks is None:
         return task, None, None
-    return task, asked_for(task, template, tracks, rows_from), template or tracks
+    return task, expected_rows(task, template, tracks, rows_from), template or tracks
 
 
 @click.command(cls=Command)
@@ -203,7 +203,7 @@ def plan(
     Example: abaw-submit plan --task VA --fold-scores checkpoints/run/va --truth annotations \\
                --template CVPR_6th_ABAW_VA_test_set_sample.txt --out submissions/run/va_plan
     """
-    from abaw_submit.submission.plan import PLAN_JSON, make_plan
+    from abaw_submit.planning.build import PLAN_JSON, make_plan
 
     settings = collect(PlanSettings, options)
     lines = make_plan(
@@ -215,6 +215,6 @@ def plan(
         tracks=tracks,
         edition=edition,
         settings=settings,
-        progress=lambda ideas: progress(ideas, label="candidates"),
+        progress=progress,
     )
     click.echo((out / PLAN_JSON).read_text(encoding="utf-8") if as_json else "\n".join(lines))

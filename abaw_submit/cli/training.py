@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +34,6 @@ _splits_option = click.option(
 _fold_option = click.option("--fold", default="official", help='Name of the fold: "0", "1", … or "official".')
 
 
-def _show(items: Iterable[int], total: int, label: str) -> Iterator[int]:
-    return progress(items, total, label)
-
-
 @click.command(cls=Command)
 @click.argument("crops", type=IN_DIR)
 @click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
@@ -64,7 +59,7 @@ def pretrain(crops: Path, out: Path, start: Path | None, **options: Any) -> None
         )
     size, decoder = collect(VitSize, options), collect(DecoderSize, options)
     settings = collect(PretrainSettings, options)
-    if work(crops, out, size=size, decoder=decoder, settings=settings, start=start, progress=_show):
+    if work(crops, out, size=size, decoder=decoder, settings=settings, start=start, progress=progress):
         click.echo(f"Wrote {out}.")
     else:
         click.echo(f"{out} is up to date.")
@@ -103,7 +98,7 @@ def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None
         encoder,
         tuple(options["tracks"]),
     )
-    score = work(task, inputs, out, size=None if encoder else size, settings=settings, progress=_show)
+    score = work(task, inputs, out, size=None if encoder else size, settings=settings, progress=progress)
     _say(out, task, "single frames", inputs.fold, score)
 
 
@@ -138,7 +133,7 @@ def train(task: Task, out: Path, **options: Any) -> None:
         options["fold"],
         tuple(options["tracks"]),
     )
-    score = work(task, inputs, out, size=size, settings=settings, progress=_show)
+    score = work(task, inputs, out, size=size, settings=settings, progress=progress)
     _say(out, task, "TMF", inputs.fold, score)
 
 

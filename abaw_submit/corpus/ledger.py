@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
 from abaw_submit.store import write_text
 
@@ -19,8 +20,6 @@ LEDGER_NAME = "ledger.csv"
 COLUMNS = ("row", "time_s", "found", "score", "x", "y", "w", "h", "source")
 DETECTED, TRACKED, NEAREST, NONE = "detected", "tracked", "nearest", "none"
 SOURCES = (DETECTED, TRACKED, NEAREST, NONE)
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,13 @@ class Ledger:
     """
 
     row: npt.NDArray[np.int64]
-    time_s: Floats
+    time_s: F64
     found: npt.NDArray[np.bool_]
-    score: Floats
-    x: Floats
-    y: Floats
-    w: Floats
-    h: Floats
+    score: F64
+    x: F64
+    y: F64
+    w: F64
+    h: F64
     source: npt.NDArray[np.str_]
 
     def __len__(self) -> int:

@@ -9,8 +9,8 @@ to the caller.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from abaw_submit.arrays import F64, Index, Mask
 from abaw_submit.corpus.lines import Lines
 
 CHUNK_LINES = 32_768  # keeps the arrays of one step inside the processor's cache
@@ -19,12 +19,8 @@ _MOST_DIGITS = 18  # the digits fit an int64
 _POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
 _COMMA, _MINUS, _POINT, _ZERO = 44, 45, 46, 48
 
-FloatTable = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
 
-
-def parse_table(lines: Lines, starts: IntArray, ends: IntArray, columns: int) -> tuple[FloatTable, BoolArray]:
+def parse_table(lines: Lines, starts: Index, ends: Index, columns: int) -> tuple[F64, Mask]:
     """The numbers between `starts` and `ends`, one line each.
 
     Args:
@@ -45,7 +41,7 @@ def parse_table(lines: Lines, starts: IntArray, ends: IntArray, columns: int) ->
     return values, plain
 
 
-def _chunk(lines: Lines, starts: IntArray, ends: IntArray, columns: int) -> tuple[FloatTable, BoolArray]:
+def _chunk(lines: Lines, starts: Index, ends: Index, columns: int) -> tuple[F64, Mask]:
     rows = len(starts)
     base = int(starts[0])
     commas = np.flatnonzero(lines.buffer[base : int(ends[-1])] == _COMMA) + base
@@ -59,13 +55,13 @@ def _chunk(lines: Lines, starts: IntArray, ends: IntArray, columns: int) -> tupl
     firsts = np.concatenate([starts[good, None], inner + 1], axis=1)
     lengths = np.concatenate([inner, ends[good, None]], axis=1) - firsts
     numbers, fine_tokens = _tokens(lines, firsts.ravel(), lengths.ravel())
-    fine: BoolArray = np.logical_and.reduce(fine_tokens.reshape(-1, columns), axis=1)
+    fine: Mask = np.logical_and.reduce(fine_tokens.reshape(-1, columns), axis=1)
     values[good[fine]] = numbers.reshape(-1, columns)[fine]
     plain[good[~fine]] = False
     return values, plain
 
 
-def _tokens(lines: Lines, firsts: IntArray, lengths: IntArray) -> tuple[FloatTable, BoolArray]:
+def _tokens(lines: Lines, firsts: Index, lengths: Index) -> tuple[F64, Mask]:
     """Plain decimals: an optional minus, digits, at most one point between or around them."""
     width = int(lengths.max(initial=0))
     if width == 1:
@@ -78,7 +74,7 @@ def _tokens(lines: Lines, firsts: IntArray, lengths: IntArray) -> tuple[FloatTab
     digits_seen = np.zeros(len(firsts), np.uint8)
     decimals = np.zeros(len(firsts), np.uint8)
     points = np.zeros(len(firsts), np.uint8)
-    minus: BoolArray = np.zeros(len(firsts), bool)
+    minus: Mask = np.zeros(len(firsts), bool)
     if width:
         minus |= letters[0] == _MINUS
     for place in range(width):

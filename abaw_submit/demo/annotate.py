@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.demo.dynamics import RATE_HZ, Behaviour, at_times, drift, follow
-from abaw_submit.demo.people import FloatArray
 from abaw_submit.tasks import AU, EXPR, VA, Task
 
 RATER_LAG_S = 0.20
@@ -26,12 +26,12 @@ class Labels:
         au: (rows, 12) int64, 0 or 1.
     """
 
-    va: FloatArray
+    va: F64
     expr: npt.NDArray[np.int64]
     au: npt.NDArray[np.int64]
 
 
-def rate(rng: np.random.Generator, behaviour: Behaviour, times_s: FloatArray) -> Labels:
+def rate(rng: np.random.Generator, behaviour: Behaviour, times_s: F64) -> Labels:
     """Annotate a track.
 
     Args:
@@ -74,7 +74,7 @@ def _runs(rng: np.random.Generator, n: int, columns: int, share: float) -> npt.N
     return wrong
 
 
-def _nearest(series: npt.NDArray[np.generic], times_s: FloatArray) -> npt.NDArray[np.generic]:
+def _nearest(series: npt.NDArray[np.generic], times_s: F64) -> npt.NDArray[np.generic]:
     index = np.clip(np.round(times_s * RATE_HZ).astype(int), 0, len(series) - 1)
     picked: npt.NDArray[np.generic] = series[index]
     return picked

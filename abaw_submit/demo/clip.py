@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from abaw_submit.arrays import F64
 from abaw_submit.demo import scene, voice
 from abaw_submit.demo.annotate import Labels, annotation_text, gaps, rate
 from abaw_submit.demo.dynamics import RATE_HZ, Behaviour, at_times, behave, expression_deck
 from abaw_submit.demo.media import Sound, write_video
-from abaw_submit.demo.people import FloatArray, make_person, rng_for
+from abaw_submit.demo.people import make_person, rng_for
 from abaw_submit.demo.plan import NARROW, Clip, TrackPlan
 from abaw_submit.demo.scene import Actor
 from abaw_submit.store import write_text
@@ -32,7 +33,7 @@ def draw_episodes(clips: tuple[Clip, ...], seed: int) -> list[list[list[int]]]:
     ]
 
 
-def cast(clip: Clip, episodes: list[list[int]], seed: int) -> tuple[FloatArray, list[Actor]]:
+def cast(clip: Clip, episodes: list[list[int]], seed: int) -> tuple[F64, list[Actor]]:
     """Simulate a clip's people, without drawing anything.
 
     Args:
@@ -56,9 +57,7 @@ def cast(clip: Clip, episodes: list[list[int]], seed: int) -> tuple[FloatArray, 
     return shown_s, actors
 
 
-def track_labels(
-    clip: Clip, track: TrackPlan, actor: Actor, shown_s: FloatArray, seed: int
-) -> tuple[Labels, FloatArray]:
+def track_labels(clip: Clip, track: TrackPlan, actor: Actor, shown_s: F64, seed: int) -> tuple[Labels, F64]:
     """What the raters say of a track, and (rows,) the time of each annotation row."""
     rows, step = clip.frames + track.extra_rows, 1 / float(clip.rate)
     row_s = np.r_[shown_s, shown_s[-1] + step * np.arange(1, 3)][:rows]
@@ -90,7 +89,7 @@ def make_clip(clip: Clip, episodes: list[list[int]], out: Path, seed: int) -> li
     return [video, *written]
 
 
-def _frame_times(clip: Clip, seed: int) -> FloatArray:
+def _frame_times(clip: Clip, seed: int) -> F64:
     """(frames,) seconds from the first picture on."""
     if not clip.variable:
         return np.arange(clip.frames) / float(clip.rate)
@@ -136,7 +135,7 @@ def _sound(clip: Clip, actors: list[Actor], length_s: float, seed: int) -> Sound
 
 
 def _write_labels(
-    clip: Clip, track: TrackPlan, actor: Actor, shown_s: FloatArray, out: Path, seed: int
+    clip: Clip, track: TrackPlan, actor: Actor, shown_s: F64, out: Path, seed: int
 ) -> list[Path]:
     name, rows = clip.track_name(track), clip.frames + track.extra_rows
     labels, row_s = track_labels(clip, track, actor, shown_s, seed)
@@ -154,7 +153,7 @@ def _write_labels(
     return written
 
 
-def _write_truth(path: Path, actor: Actor, row_s: FloatArray, frames: int) -> Path:
+def _write_truth(path: Path, actor: Actor, row_s: F64, frames: int) -> Path:
     """What a perfect observer would know: where the face is and what was really felt and shown."""
     behaviour: Behaviour = actor.behaviour
     clean = np.c_[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from abaw_submit.demo.clip import EDITION, draw_episodes, make_clip
 from abaw_submit.demo.plan import STILLS, Clip, clips_of, release_order
 from abaw_submit.demo.stills import make_stills
 from abaw_submit.errors import UserError
+from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, read_record, write_text
 from abaw_submit.tasks import AU, EXPR, TASKS, VA, Task
 
-Progress = Callable[[Iterable[Any], int, str], Iterable[Any]]
 _LISTS = {
     VA.name: "Valence_Arousal_Estimation_Challenge_test_set_release.txt",
     EXPR.name: "Expression_Recognition_Challenge_test_set_release.txt",
@@ -34,7 +34,7 @@ No real person is shown or heard. See docs/explanation/demo-corpus.md.
 
 
 def write_corpus(
-    out: Path, seed: int = 0, size: str = "small", jobs: int = 1, progress: Progress | None = None
+    out: Path, seed: int = 0, size: str = "small", jobs: int = 1, progress: Progress = quiet
 ) -> bool:
     """Write videos, annotations, test lists, templates, stills and the hidden truth.
 
@@ -61,7 +61,7 @@ def write_corpus(
         stage.output(out / MARKER)
         work = _work(clips, out, seed, STILLS[size])
         results = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(work)
-        for files in progress(results, len(work), "demo-data") if progress else results:
+        for files in progress(results, len(work), "demo-data"):
             for path in files:
                 stage.output(path)
         for path in _write_test_sets(clips, out):

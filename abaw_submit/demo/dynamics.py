@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import signal
 
-from abaw_submit.demo.people import FloatArray, Person
+from abaw_submit.arrays import F64
+from abaw_submit.demo.people import Person
 
 RATE_HZ = 60.0  # the simulation's own clock; frames and sound are read off it
 
@@ -65,15 +66,15 @@ class Behaviour:
         voice_valence, voice_arousal: (n,) what the voice carries.
     """
 
-    valence: FloatArray
-    arousal: FloatArray
+    valence: F64
+    arousal: F64
     expression: np.ndarray[tuple[int], np.dtype[np.int64]]
-    action: FloatArray
-    mood: FloatArray
-    lids: FloatArray
-    speech: FloatArray
-    voice_valence: FloatArray
-    voice_arousal: FloatArray
+    action: F64
+    mood: F64
+    lids: F64
+    speech: F64
+    voice_valence: F64
+    voice_arousal: F64
 
 
 def expression_deck(rng: np.random.Generator) -> Iterator[int]:
@@ -82,21 +83,21 @@ def expression_deck(rng: np.random.Generator) -> Iterator[int]:
         yield from (int(k) for k in rng.permutation(_DECK))
 
 
-def drift(rng: np.random.Generator, samples: int, seconds: float, start: float | None = None) -> FloatArray:
+def drift(rng: np.random.Generator, samples: int, seconds: float, start: float | None = None) -> F64:
     """(samples,) Ornstein-Uhlenbeck noise of unit variance with a memory of `seconds`."""
     keep = np.exp(-1 / (RATE_HZ * seconds))
     shocks = rng.normal(0, np.sqrt(1 - keep**2), samples)
     shocks[0] = rng.normal() if start is None else start
-    drifted: FloatArray = signal.lfilter([1.0], [1.0, -keep], shocks)
+    drifted: F64 = signal.lfilter([1.0], [1.0, -keep], shocks)
     return drifted
 
 
-def follow(target: FloatArray, seconds: float) -> FloatArray:
+def follow(target: F64, seconds: float) -> F64:
     """A first-order lag behind `target` along its first axis, starting settled."""
     keep = np.exp(-1 / (RATE_HZ * seconds))
     settled = keep * target[:1]
     lagged, _ = signal.lfilter([1 - keep], [1.0, -keep], target, axis=0, zi=settled)
-    result: FloatArray = lagged
+    result: F64 = lagged
     return result
 
 
@@ -145,7 +146,7 @@ def behave(rng: np.random.Generator, person: Person, seconds: float, expressions
     )
 
 
-def _speech(rng: np.random.Generator, n: int, arousal: FloatArray) -> FloatArray:
+def _speech(rng: np.random.Generator, n: int, arousal: F64) -> F64:
     """1 while talking, 0 in the pauses between phrases."""
     talking = np.zeros(n)
     at = int(rng.uniform(0, 0.4) * RATE_HZ)
@@ -157,7 +158,7 @@ def _speech(rng: np.random.Generator, n: int, arousal: FloatArray) -> FloatArray
     return talking
 
 
-def _blinks(rng: np.random.Generator, n: int) -> FloatArray:
+def _blinks(rng: np.random.Generator, n: int) -> F64:
     shut = np.zeros(n)
     at = int(rng.uniform(0.2, 3.0) * RATE_HZ)
     while at < n:
@@ -166,7 +167,7 @@ def _blinks(rng: np.random.Generator, n: int) -> FloatArray:
     return follow(shut, 0.02)
 
 
-def at_times(series: FloatArray, times_s: FloatArray) -> FloatArray:
+def at_times(series: F64, times_s: F64) -> F64:
     """Read a series of the simulation's clock at other times, holding the ends."""
     clock = np.arange(len(series)) / RATE_HZ
     if series.ndim == 1:

@@ -6,9 +6,9 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from abaw_submit.arrays import F64
+
 Colour = tuple[float, float, float]
 
 _SKIN: tuple[Colour, ...] = (
@@ -56,7 +56,7 @@ class Person:
     nose: float
     mouth_width: float
     lip: float
-    resting: FloatArray
+    resting: F64
     voice_hz: float
 
 
@@ -92,6 +92,6 @@ def make_person(seed: int, number: int | str) -> Person:
     )
 
 
-def _colour(values: FloatArray) -> Colour:
+def _colour(values: F64) -> Colour:
     red, green, blue = np.clip(values, 15, 245)
     return float(red), float(green), float(blue)

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.demo.dynamics import Behaviour, at_times, drift
 from abaw_submit.demo.face import Image, Pose, draw_face
-from abaw_submit.demo.people import FloatArray, Person
+from abaw_submit.demo.people import Person
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,15 @@ class Actor:
     behaviour: Behaviour
     poses: list[Pose]
     visible: npt.NDArray[np.bool_]
-    twitch: FloatArray
-    hands: FloatArray
+    twitch: F64
+    hands: F64
 
 
 def film_actor(
     rng: np.random.Generator,
     person: Person,
     behaviour: Behaviour,
-    times_s: FloatArray,
+    times_s: F64,
     place: tuple[float, float, float],
     visible: npt.NDArray[np.bool_],
     occluded: bool,
@@ -76,7 +77,7 @@ def film_actor(
     return Actor(person, behaviour, poses, visible, twitch, _hands(rng, times_s, occluded))
 
 
-def _hands(rng: np.random.Generator, times_s: FloatArray, occluded: bool) -> FloatArray:
+def _hands(rng: np.random.Generator, times_s: F64, occluded: bool) -> F64:
     hands = np.zeros((len(times_s), 3))
     every_s, long_s = (1.2, 0.6) if occluded else (4.0, 0.3)
     at = rng.uniform(0, every_s)
@@ -89,7 +90,7 @@ def _hands(rng: np.random.Generator, times_s: FloatArray, occluded: bool) -> Flo
 
 
 def film(
-    rng: np.random.Generator, actors: list[Actor], times_s: FloatArray, size: tuple[int, int]
+    rng: np.random.Generator, actors: list[Actor], times_s: F64, size: tuple[int, int]
 ) -> Iterator[Image]:
     """The pictures of a clip, (height, width, 3) RGB, one for each time.
 
@@ -121,7 +122,7 @@ def film(
         yield np.clip(soft + noise, 0, 255).astype(np.uint8)
 
 
-def _draw_hand(image: Image, actor: Actor, k: int, light: FloatArray) -> None:
+def _draw_hand(image: Image, actor: Actor, k: int, light: F64) -> None:
     pose, (x, y, _) = actor.poses[k], actor.hands[k]
     red, green, blue = (min(255.0, c * 0.86 * light[0]) for c in actor.person.skin)
     thick = max(2, round(0.17 * pose.size))

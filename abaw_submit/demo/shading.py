@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.demo.people import FloatArray
+from abaw_submit.arrays import F64
 
 SHADE_SPAN = 1.7  # the map covers -1.7 .. 1.7 half face widths both ways
 _SIDE = 112
 Map = npt.NDArray[np.float32]
 
 
-def shade(action: FloatArray, light: FloatArray) -> Map:
+def shade(action: F64, light: F64) -> Map:
     """(112, 112) factors on the skin colour, covering the square of `SHADE_SPAN`.
 
     Args:

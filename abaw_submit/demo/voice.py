@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.demo.dynamics import Behaviour, at_times
-from abaw_submit.demo.people import FloatArray, Person
+from abaw_submit.demo.people import Person
 
 RATE_HZ = 16_000
 
 
-def speak(rng: np.random.Generator, person: Person, behaviour: Behaviour, times_s: FloatArray) -> FloatArray:
+def speak(rng: np.random.Generator, person: Person, behaviour: Behaviour, times_s: F64) -> F64:
     """(samples,) sound of one person at `RATE_HZ`, about -1..1, before room and microphone.
 
     Args:
@@ -22,7 +23,7 @@ def speak(rng: np.random.Generator, person: Person, behaviour: Behaviour, times_
     """
     coarse = times_s[:: RATE_HZ // 200] if len(times_s) > 100 else times_s
 
-    def read(series: FloatArray) -> FloatArray:
+    def read(series: F64) -> F64:
         return np.interp(times_s, coarse, at_times(series, coarse))
 
     valence, arousal, talking = (
@@ -41,7 +42,7 @@ def speak(rng: np.random.Generator, person: Person, behaviour: Behaviour, times_
     return np.asarray(talking * rhythm * loudness * (voiced + breath))
 
 
-def record(rng: np.random.Generator, voices: FloatArray) -> npt.NDArray[np.float32]:
+def record(rng: np.random.Generator, voices: F64) -> npt.NDArray[np.float32]:
     """Add the room and the microphone: level, hum, hiss. (samples,) float32 in -1..1."""
     gain = 10 ** (rng.normal(0, 1.5) / 20)
     hiss = 10 ** (rng.uniform(-52, -44) / 20) * rng.normal(size=len(voices))

@@ -14,7 +14,7 @@ from abaw_submit.corpus.ledger import DETECTED, NEAREST, NONE, Ledger
 from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, split_track
 from abaw_submit.errors import UserError
 from abaw_submit.faces.decode import packet_times
-from abaw_submit.faces.plan import VideoJob
+from abaw_submit.faces.jobs import VideoJob
 from abaw_submit.faces.settings import CropSettings
 
 ALIGNED = "_aligned"

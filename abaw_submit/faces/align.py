@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.faces.decode import Bytes, Frame
+from abaw_submit.arrays import U8
+from abaw_submit.faces.decode import Frame
 from abaw_submit.faces.detect import BOX, LANDMARKS
 
 # Where the landmarks of a frontal face lie in its box (parts of the box's height, from its centre):
@@ -86,7 +87,7 @@ def square_of(face: npt.NDArray[np.float64], margin: float) -> Square:
     return Square(float(centre.real), float(centre.imag), float(side), float(np.angle(a)))
 
 
-def cut_out(frame: Frame, square: Square, size_px: int) -> Bytes:
+def cut_out(frame: Frame, square: Square, size_px: int) -> U8:
     """The square as (size_px, size_px, 3) BGR; black where it leaves the frame.
 
     Luma and chroma are cut out on their own, so that only the crop is converted to colour.
@@ -100,7 +101,7 @@ def cut_out(frame: Frame, square: Square, size_px: int) -> Bytes:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420), np.uint8)
 
 
-def _cut_plane(plane: Bytes, square: Square, size_px: int, outside: int) -> Bytes:
+def _cut_plane(plane: U8, square: Square, size_px: int, outside: int) -> U8:
     shrink = max(1, int(square.side / size_px))
     x0 = y0 = 0
     if shrink > 1:  # average first: picking single pixels out of many would flicker

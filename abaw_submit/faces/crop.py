@@ -20,10 +20,10 @@ from abaw_submit.corpus.ledger import LEDGER_NAME, Ledger, write_ledger
 from abaw_submit.errors import UserError
 from abaw_submit.faces.adopt import adopt, pictures_by_row
 from abaw_submit.faces.detect import DetectorSpec, make_detector
+from abaw_submit.faces.jobs import VideoJob
 from abaw_submit.faces.openface import read_openface, see_table
 from abaw_submit.faces.overrides import Override, apply_overrides
 from abaw_submit.faces.people import choose
-from abaw_submit.faces.plan import VideoJob
 from abaw_submit.faces.rows import fill_rows
 from abaw_submit.faces.sample import see
 from abaw_submit.faces.settings import CropSettings

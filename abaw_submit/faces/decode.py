@@ -16,11 +16,10 @@ import av
 import av.error
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from abaw_submit.arrays import U8
 from abaw_submit.errors import UserError
 
-Bytes = npt.NDArray[np.uint8]
 _FORMATS = ("yuv420p",)  # everything else is converted to it first
 
 
@@ -37,9 +36,9 @@ class Frame:
 
     row: int
     time_s: float
-    y: Bytes
-    u: Bytes
-    v: Bytes
+    y: U8
+    u: U8
+    v: U8
 
     @property
     def height(self) -> int:
@@ -51,7 +50,7 @@ class Frame:
         """Width in px."""
         return int(self.y.shape[1])
 
-    def reduced(self, long_side_px: int) -> tuple[Bytes, float]:
+    def reduced(self, long_side_px: int) -> tuple[U8, float]:
         """A smaller BGR copy and its scale (copy px per frame px); never larger than the frame."""
         scale = min(1.0, long_side_px / max(self.width, self.height))
         width, height = (max(2, round(side * scale / 2) * 2) for side in (self.width, self.height))
@@ -64,7 +63,7 @@ class Frame:
         image[height:] = chroma.reshape(-1, width)
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_YUV2BGR_I420), np.uint8), width / self.width
 
-    def thumbnail(self) -> Bytes:
+    def thumbnail(self) -> U8:
         """A tiny (18, 32) grey picture, to tell a scene cut from a movement."""
         step_y, step_x = max(1, self.height // 72), max(1, self.width // 128)
         sparse = np.ascontiguousarray(self.y[::step_y, ::step_x])
@@ -172,7 +171,7 @@ def packet_times(path: Path | str) -> list[float]:
         return reader.times_without_decoding()
 
 
-def _planes(picture: av.VideoFrame) -> tuple[Bytes, Bytes, Bytes]:
+def _planes(picture: av.VideoFrame) -> tuple[U8, U8, U8]:
     """The upright Y, U, V planes; views of the decoder's memory where no turn is needed."""
     if picture.format.name not in _FORMATS or any(p.line_size < 0 for p in picture.planes):
         picture = picture.reformat(format="yuv420p")

@@ -1,4 +1,4 @@
-"""Face detectors by name. A new one is a file with a `Detector` and a line in `DETECTORS`.
+"""Face detectors by name. A new one is a file with a `Detector` and a line in `settings.DETECTORS`.
 
 A detector gets a reduced BGR image and gives faces as an array (n, 15) float32: x, y, w, h of the
 box, five landmarks (x, y each: right eye, left eye, nose tip, right and left mouth corner, as seen
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.errors import UserError, suggest
-from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.settings import DETECTOR_CHOICES, DETECTORS, CropSettings
 
 Faces = npt.NDArray[np.float32]  # (n, 15)
 BOX, LANDMARKS, SCORE = slice(0, 4), slice(4, 14), 14
@@ -53,11 +53,6 @@ class DetectorSpec:
 
 
 # name -> "module:function(spec, settings) -> Detector"
-DETECTORS = {
-    "haar": "abaw_submit.faces.haar:make",
-    "yunet": "abaw_submit.faces.yunet:make",
-}
-DETECTOR_CHOICES = ("auto", *DETECTORS, "openface", "official")
 
 
 def make_detector(spec: DetectorSpec, settings: CropSettings) -> Detector:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import U8
 from abaw_submit.errors import UserError
 from abaw_submit.faces.detect import BOX, NO_FACES, SCORE, DetectorSpec, Faces
 from abaw_submit.faces.settings import CropSettings
@@ -25,8 +26,6 @@ WINDOW = 0.5  # room around the last box in which a known face is looked for, in
 SIZE_CHANGE = 1.35  # most that a face grows or shrinks between two looks
 # From the cascade's square to brows-to-chin: between YuNet's boxes of real and of synthetic faces.
 SHIFT_Y, WIDTH, HEIGHT = 0.045, 0.73, 0.99
-
-Grey = npt.NDArray[np.uint8]
 
 
 class Haar:
@@ -61,7 +60,7 @@ class Haar:
             found.append(around)
         return np.stack(found) if found else NO_FACES
 
-    def _search_around(self, grey: Grey, box: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
+    def _search_around(self, grey: U8, box: npt.NDArray[np.float32]) -> npt.NDArray[np.float32] | None:
         x, y, w, h = box
         side = h / HEIGHT
         cx, cy = x + w / 2, y + h / 2 - SHIFT_Y * side
@@ -82,7 +81,7 @@ class Haar:
         best: npt.NDArray[np.float32] = faces[nearest]
         return best
 
-    def _search(self, grey: Grey, smallest_px: int, largest_px: int) -> Faces:
+    def _search(self, grey: U8, smallest_px: int, largest_px: int) -> Faces:
         squares, counts = self._cascade.detectMultiScale2(
             grey, SCALE_STEP, NEIGHBOURS, minSize=(smallest_px,) * 2, maxSize=(largest_px,) * 2
         )

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from abaw_submit.corpus.tracks import split_track
+from abaw_submit.faces.appearance import Looks, likeness
 from abaw_submit.faces.detect import BOX, SCORE
 from abaw_submit.faces.follow import Tracklet
-from abaw_submit.faces.looks import Looks, likeness
 
 MIN_SIZE = 0.4  # of the person's usual size: smaller faces are bystanders in the background
 MAX_SIZE = 2.5

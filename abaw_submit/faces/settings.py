@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 from abaw_submit.config import setting
 
+DETECTORS = {
+    "yunet": "abaw_submit.faces.yunet:make",
+    "haar": "abaw_submit.faces.haar:make",
+}
+DETECTOR_CHOICES = ("auto", *DETECTORS, "openface", "official")
+
 
 @dataclass(frozen=True)
 class CropSettings:

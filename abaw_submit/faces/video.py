@@ -14,11 +14,12 @@ from typing import BinaryIO
 
 import cv2
 
+from abaw_submit.arrays import U8
 from abaw_submit.errors import UserError
 from abaw_submit.faces.align import cut_out, reach_rows, smooth_at, square_of
-from abaw_submit.faces.decode import Bytes, Frame, VideoReader
+from abaw_submit.faces.appearance import likeness, looks_of
+from abaw_submit.faces.decode import Frame, VideoReader
 from abaw_submit.faces.follow import Follower, Tracklet
-from abaw_submit.faces.looks import likeness, looks_of
 from abaw_submit.faces.sample import Seen
 from abaw_submit.faces.settings import CropSettings
 
@@ -103,7 +104,7 @@ class _Cutter:
                 looks = looks_of(crop)
                 tracklet.looks = looks if tracklet.looks is None else tracklet.looks + looks
 
-    def _encode(self, crop: Bytes) -> tuple[int, int]:
+    def _encode(self, crop: U8) -> tuple[int, int]:
         _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, self.settings.quality])
         place = (self.offset, data.size)
         self.spool.write(data.data)

@@ -9,9 +9,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.features.align import Aligner, Times, Vectors, Window, windows
-from abaw_submit.features.prefetch import prefetched
-from abaw_submit.features.sound import Block, read_sound
+from abaw_submit.arrays import F32, F64
+from abaw_submit.audio.align import Aligner, Window, windows
+from abaw_submit.audio.sound import Block, read_sound
+from abaw_submit.prefetch import prefetched
 
 
 class AudioExtractor(Protocol):
@@ -31,7 +32,7 @@ class AudioExtractor(Protocol):
     core_samples: int
     context_samples: int
 
-    def vectors(self, window: Window) -> tuple[Times, Vectors]:
+    def vectors(self, window: Window) -> tuple[F64, F32]:
         """Vectors whose centres lie in the window's core: times (n,) increasing, vectors (n, dim)."""
 
 

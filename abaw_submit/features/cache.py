@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import FLOAT16_MAX
 from abaw_submit.errors import UserError
 from abaw_submit.store import atomic_path
 
 SCHEMA = 1
 SUFFIX = ".h5"
-FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)

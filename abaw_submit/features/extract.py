@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,9 +16,8 @@ from abaw_submit.corpus.tracks import find_video, split_track
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import SCHEMA, feature_path, read_features, read_fingerprint, write_features
 from abaw_submit.features.registry import AUDIO, Entry, get_extractor
+from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, fingerprint, read_record, sha256_file
-
-Progress = Callable[[Iterable["TrackResult"], int], Iterator["TrackResult"]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def extract(
     tracks: Sequence[str] = (),
     jobs: int = 1,
     shard: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> ExtractReport:
     """Features of every track; files whose fingerprint matches are kept, a track that fails is listed.
 
@@ -191,7 +190,7 @@ def _work(
     crops: Path,
     videos: Sequence[Path],
     jobs: int,
-    progress: Progress | None,
+    progress: Progress,
 ) -> list[TrackResult]:
     """Results in name order. The extractor is loaded once in each process."""
     jobs = jobs or joblib.cpu_count()
@@ -206,8 +205,7 @@ def _work(
         largest_first = sorted(tracks, key=lambda t: (-_ledger_bytes(crops / t), t))
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         results = parallel(joblib.delayed(extract_track)(job, t, crops, videos) for t in largest_first)
-    if progress is not None:
-        results = progress(results, len(tracks))
+    results = progress(results, len(tracks), f"extract {job.extractor}")
     return sorted(results, key=lambda r: r.track)
 
 
@@ -226,7 +224,7 @@ def _load(entry: Entry, source: str | None, device: str, precision: str) -> Any:
 def _on_gpu(job: Extraction) -> bool:
     if not get_extractor(job.extractor).needs_weights:
         return False
-    from abaw_submit.features.device import pick_device
+    from abaw_submit.models.device import pick_device
 
     return pick_device(job.device).type != "cpu"
 

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from abaw_submit.features.align import Times, Vectors, Window
-from abaw_submit.features.mel import FloatArray, frames_of, mel_spectrum, periodic_hann
-from abaw_submit.features.sound import RATE_HZ, Samples
+from abaw_submit.arrays import F32, F64
+from abaw_submit.audio.align import Window
+from abaw_submit.audio.mel import frames_of, mel_spectrum, periodic_hann
+from abaw_submit.audio.sound import RATE_HZ, Samples
 from abaw_submit.store import fingerprint
 
 VERSION = 1  # raise it when the numbers change
@@ -41,7 +42,7 @@ class LogMel:
     context_samples = round((LONG_S / 2 + 0.1) * RATE_HZ)
     identity = fingerprint("logmel", VERSION, BANDS, LOW_HZ, HIGH_HZ, SHORT_S, LONG_S)
 
-    def vectors(self, window: Window) -> tuple[Times, Vectors]:
+    def vectors(self, window: Window) -> tuple[F64, F32]:
         """Vectors of a window's core, every 20 ms.
 
         Returns:
@@ -68,7 +69,7 @@ class LogMel:
         return window.time_of(centres[keep]), np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def _frames(samples: Samples) -> tuple[FloatArray, FloatArray]:
+def _frames(samples: Samples) -> tuple[F32, F32]:
     """Band levels (frames, 40) and loudness, voicing, pitch, onset (frames, 4), every 10 ms."""
     count = len(samples) // HOP + 1
     padded = np.concatenate([np.zeros(PITCH_FRAME // 2, np.float32), samples])
@@ -87,11 +88,11 @@ def _frames(samples: Samples) -> tuple[FloatArray, FloatArray]:
     return np.asarray(level / 20 + 3.0, np.float32), scalars.astype(np.float32)
 
 
-def _decibel(power: npt.NDArray[np.floating]) -> FloatArray:
+def _decibel(power: npt.NDArray[np.floating]) -> F32:
     return np.asarray(10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10))), np.float32)
 
 
-def _pitch(padded: Samples, loudness: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _pitch(padded: Samples, loudness: F32) -> tuple[F32, F32]:
     """Voicing (0..1) and pitch (octaves above 150 Hz; 0 where unvoiced) every 20 ms, by autocorrelation.
 
     The autocorrelation is divided by the window's own, which removes its fall towards long lags
@@ -127,7 +128,7 @@ def _pitch(padded: Samples, loudness: FloatArray) -> tuple[FloatArray, FloatArra
 class _Running:
     """Means and deviations over any stretch of frames, by sums from the start."""
 
-    def __init__(self, values: FloatArray) -> None:
+    def __init__(self, values: F32) -> None:
         exact = values.astype(np.float64)
         zero = np.zeros((1, values.shape[1]))
         self.count = len(values)

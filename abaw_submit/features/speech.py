@@ -15,10 +15,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from abaw_submit.arrays import F32, F64
+from abaw_submit.audio.align import Window
+from abaw_submit.audio.sound import RATE_HZ
 from abaw_submit.errors import UserError
-from abaw_submit.features.align import Times, Vectors, Window
-from abaw_submit.features.device import inference, pick_device, weights_hash
-from abaw_submit.features.sound import RATE_HZ
+from abaw_submit.models.device import inference, pick_device, weights_hash
 from abaw_submit.store import fingerprint
 
 VERSION = 1  # raise it when the numbers change
@@ -55,7 +56,7 @@ class SpeechModel:
         self.identity = fingerprint(self.model_type, settings, weights_hash(model))
 
     @torch.inference_mode()
-    def vectors(self, window: Window) -> tuple[Times, Vectors]:
+    def vectors(self, window: Window) -> tuple[F64, F32]:
         """Hidden states whose centres lie in the window's core: (n,) seconds, (n, dim)."""
         samples = torch.from_numpy(np.ascontiguousarray(window.samples)).to(self._device)
         if len(samples) < self._field:

@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from abaw_submit.features.align import Times, Vectors, Window
-from abaw_submit.features.device import inference, pick_device, weights_hash
-from abaw_submit.features.sound import RATE_HZ
+from abaw_submit.arrays import F32, F64
+from abaw_submit.audio.align import Window
+from abaw_submit.audio.sound import RATE_HZ
+from abaw_submit.models.device import inference, pick_device, weights_hash
 from abaw_submit.models.vggish import HOP, PATCH_SAMPLES, load_vggish, log_mel_patches
 from abaw_submit.store import fingerprint
 
@@ -48,7 +49,7 @@ class VggishEmbeddings:
         )
 
     @torch.inference_mode()
-    def vectors(self, window: Window) -> tuple[Times, Vectors]:
+    def vectors(self, window: Window) -> tuple[F64, F32]:
         """Embeddings of the patches whose centres lie in the window's core: (n,) seconds, (n, 128)."""
         patches = log_mel_patches(window.samples, HOP_FRAMES)
         centres = window.first + np.arange(len(patches)) * HOP * HOP_FRAMES + PATCH_SAMPLES / 2

@@ -10,16 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from abaw_submit.arrays import F32, FLOAT16_MAX, U8
+from abaw_submit.corpus.crops import crop_path, load_crop
 from abaw_submit.corpus.ledger import Ledger, read_ledger
-from abaw_submit.features.cache import FLOAT16_MAX
-from abaw_submit.features.device import inference, pick_device, weights_hash
-from abaw_submit.features.images import crop_path, load_crop
-from abaw_submit.features.prefetch import ahead
+from abaw_submit.models.device import inference, pick_device, weights_hash
 from abaw_submit.models.encoder import load_encoder
+from abaw_submit.prefetch import ahead
 from abaw_submit.store import fingerprint
 
-Images = npt.NDArray[np.uint8]
-Vectors = npt.NDArray[np.float32]
 VERSION = 1  # raise it when the numbers change
 
 
@@ -38,7 +36,7 @@ class VisualExtractor(Protocol):
     size_px: int
     identity: str
 
-    def __call__(self, images: Images) -> Vectors:
+    def __call__(self, images: U8) -> F32:
         """(batch, size_px, size_px, 3) uint8 RGB to (batch, dim)."""
 
 
@@ -64,7 +62,7 @@ class EncoderFeatures:
         self.identity = fingerprint("encoder", VERSION, precision, preprocessing, weights_hash(self._encoder))
 
     @torch.inference_mode()
-    def __call__(self, images: Images) -> Vectors:
+    def __call__(self, images: U8) -> F32:
         """Features of (batch, size_px, size_px, 3) uint8 RGB pictures: (batch, dim) float32."""
         pixels = torch.from_numpy(images).to(self._device, non_blocking=True)
         with inference(self._device, self._precision):
@@ -96,7 +94,7 @@ def visual_features(
     rows = ledger.row[ledger.found]
     batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
 
-    def load(part: npt.NDArray[np.int64]) -> Images:
+    def load(part: npt.NDArray[np.int64]) -> U8:
         return np.stack([load_crop(crop_path(folder, int(row)), extractor.size_px) for row in part])
 
     with ThreadPoolExecutor(threads) as pool:

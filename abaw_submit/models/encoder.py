@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from abaw_submit.errors import UserError
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, VitSize
 
-WEIGHTS_NAME = "model.safetensors"
 # widths of the published MAE models; their head count cannot be read off the weights
 _HEADS_OF_DIM = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
 _NEEDED = ("cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight")
@@ -245,7 +244,7 @@ def _vit_encoder(size: VitSize, drop_path: float) -> Encoder:
 
 
 def _from_folder(folder: Path, size_px: int | None, drop_path: float) -> Encoder:
-    from abaw_submit.training.checkpoints import read_config
+    from abaw_submit.models.checkpoint import WEIGHTS_NAME, read_config
 
     weights = folder / WEIGHTS_NAME
     if not weights.is_file():

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.arrays import F32
+from abaw_submit.audio.mel import mel_spectrum
+from abaw_submit.audio.sound import Samples
 from abaw_submit.errors import UserError
-from abaw_submit.features.mel import FloatArray, mel_spectrum
-from abaw_submit.features.sound import Samples
 
 BANDS, LOW_HZ, HIGH_HZ = 64, 125.0, 7500.0
 FRAME, HOP, FFT_SIZE = 400, 160, 512  # 25 ms frames every 10 ms at 16 kHz
@@ -159,7 +160,7 @@ def vggish_from_state(state: Mapping[str, Tensor], where: str) -> VGGish:
     return model.eval()
 
 
-def log_mel(samples: Samples) -> FloatArray:
+def log_mel(samples: Samples) -> F32:
     """The published front-end: magnitudes of 25 ms Hann frames in 64 mel bands, logarithm with an offset.
 
     Args:
@@ -181,7 +182,7 @@ def log_mel(samples: Samples) -> FloatArray:
     return np.asarray(np.log(mel + LOG_OFFSET), np.float32)
 
 
-def log_mel_patches(samples: Samples, hop_frames: int = PATCH_FRAMES) -> FloatArray:
+def log_mel_patches(samples: Samples, hop_frames: int = PATCH_FRAMES) -> F32:
     """Patches of 96 frames; sound shorter than one patch is filled up with silence.
 
     Args:

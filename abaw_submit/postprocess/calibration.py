@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Float = npt.NDArray[np.float64]
+from abaw_submit.arrays import F64
+
 _EPS = 1e-6
 
 
-def affine_from_moments(moments: Float, degree: float = 1.0) -> tuple[float, float]:
+def affine_from_moments(moments: F64, degree: float = 1.0) -> tuple[float, float]:
     """Scale and offset that give predictions the truth's mean and spread: the best affine map for CCC.
 
     For a fixed correlation, CCC is largest where means and standard deviations agree.
@@ -31,7 +32,7 @@ def affine_from_moments(moments: Float, degree: float = 1.0) -> tuple[float, flo
     return scale, float(mx - scale * my)
 
 
-def monotone_knots(truth: Float, prediction: Float, knots: int = 21) -> tuple[Float, Float]:
+def monotone_knots(truth: F64, prediction: F64, knots: int = 21) -> tuple[F64, F64]:
     """A rising piecewise-linear map for CCC: isotonic regression, then the truth's mean and spread.
 
     Returns:
@@ -51,7 +52,7 @@ def monotone_knots(truth: Float, prediction: Float, knots: int = 21) -> tuple[Fl
     return place, truth.mean() + (level - mapped.mean()) * scale
 
 
-def pool_adjacent(values: npt.ArrayLike, weights: npt.ArrayLike) -> Float:
+def pool_adjacent(values: npt.ArrayLike, weights: npt.ArrayLike) -> F64:
     """Isotonic (non-decreasing) least squares by pooling adjacent violators.
 
     >>> pool_adjacent([1.0, 3.0, 2.0, 4.0], [1, 1, 1, 1]).tolist()
@@ -67,24 +68,24 @@ def pool_adjacent(values: npt.ArrayLike, weights: npt.ArrayLike) -> Float:
     return np.repeat([b[0] for b in blocks], [int(b[2]) for b in blocks])
 
 
-def logit(p: npt.ArrayLike) -> Float:
+def logit(p: npt.ArrayLike) -> F64:
     """Log odds of probabilities, cut at one in a million."""
     p = np.clip(np.asarray(p, np.float64), _EPS, 1 - _EPS)
     return np.asarray(np.log(p) - np.log1p(-p))
 
 
-def sigmoid(z: npt.ArrayLike) -> Float:
+def sigmoid(z: npt.ArrayLike) -> F64:
     """Probabilities of log odds."""
     return np.asarray(1 / (1 + np.exp(-np.asarray(z, np.float64))))
 
 
-def softmax(z: Float) -> Float:
+def softmax(z: F64) -> F64:
     """Probabilities of (rows, classes) log scores."""
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 
 
-def platt(centres: Float, negatives: Float, positives: Float, steps: int = 25) -> tuple[float, float]:
+def platt(centres: F64, negatives: F64, positives: F64, steps: int = 25) -> tuple[float, float]:
     """Temperature and bias of one AU: calibrated = sigmoid(slope * logit(p) + bias), by maximum likelihood.
 
     Args:
@@ -116,7 +117,7 @@ def platt(centres: Float, negatives: Float, positives: Float, steps: int = 25) -
     return (slope, bias) if slope > 0 else (0.0, bias)
 
 
-def prior_shift(predicted: Float, strength: float) -> Float:
+def prior_shift(predicted: F64, strength: float) -> F64:
     """Additive corrections of log probabilities (classes,) that take out `strength` of a model's prior.
 
     A model trained with class weights, or on other proportions, carries its own idea of how

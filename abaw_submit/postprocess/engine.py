@@ -8,25 +8,23 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.postprocess import ensemble
-from abaw_submit.postprocess.material import Material
 from abaw_submit.postprocess.recipe import Column, rank_level
+from abaw_submit.postprocess.score_table import ScoreTable
 from abaw_submit.postprocess.smoothing import Filter, parse_filter
 
-Float = npt.NDArray[np.float64]
 Folds = tuple[int, ...]
 Pair = tuple[Filter, Filter]
 Columns = tuple[Column, ...]
-STEPS = ("ensemble", "smooth", "calibrate", "threshold")
 T = TypeVar("T")
 
 
 class Engine(Protocol):
     """A task's search. A *part* is a set of columns chosen together: one AU, valence, all expressions."""
 
-    material: Material
+    table: ScoreTable
     parts: int
 
     @property
@@ -50,10 +48,10 @@ class Engine(Protocol):
         """A quick fit with one filter given: weights as `fit` chooses them on the same folds, and the
         plainest form of the other steps. For tables and pictures of every filter."""
 
-    def stats(self, part: int, columns: Columns) -> Float:
+    def stats(self, part: int, columns: Columns) -> F64:
         """Statistics of every track, (tracks, columns of the part, ...), under some processing."""
 
-    def score(self, stats: Float) -> Float:
+    def score(self, stats: F64) -> F64:
         """A part's score (the mean over its outputs) from summed statistics; leading axes are kept."""
 
 
@@ -94,8 +92,8 @@ def own_filters_pay(
     parts: int,
     own: Callable[[int, Folds], int],
     shared: Callable[[Folds], int],
-    stats: Callable[[int, Folds, int, int], Float],
-    score: Callable[[Float], Float],
+    stats: Callable[[int, Folds, int, int], F64],
+    score: Callable[[F64], F64],
 ) -> bool:
     """Whether a filter per output is better on held-out folds than one for the whole task, by more than
     one standard error.
@@ -110,7 +108,7 @@ def own_filters_pay(
     """
     options = []
     for mine in (False, True):
-        pooled: list[Float | float] = [0.0] * parts
+        pooled: list[F64 | float] = [0.0] * parts
         by_fold = []
         for inner, j in held_out(folds):
             together = shared(inner)
@@ -130,7 +128,7 @@ def held_out(folds: Folds) -> list[tuple[Folds, int]]:
     return [(tuple(k for k in folds if k != j), j) for j in folds]
 
 
-def remember(function: Callable[..., T]) -> Callable[..., T]:
+def memoize(function: Callable[..., T]) -> Callable[..., T]:
     """Keep a method's results by its arguments, in the instance's `memory`."""
 
     def wrapper(self: object, *args: object) -> T:
@@ -143,32 +141,30 @@ def remember(function: Callable[..., T]) -> Callable[..., T]:
     return wrapper
 
 
-def mixed_rows(material: Material, output: int, column: Column) -> Float:
+def mixed_rows(table: ScoreTable, output: int, column: Column) -> F64:
     """The weighted mean of all rows of an output, smoothed and widened, not yet calibrated: what
     `recipe.mix` does for one track."""
     before, after = parse_filter(column.before), parse_filter(column.after)
-    total = np.zeros(material.scores.shape[2])
+    total = np.zeros(table.scores.shape[2])
     for k, weight in enumerate(column.weights):
         if weight:
-            values = material.member(k, output, before)
+            values = table.member(k, output, before)
             total += weight * (rank_level(values, column.knots, k) if column.knots else values)
-    total = material.filtered(total, after)
+    total = table.filtered(total, after)
     return column.centre + (total - column.centre) * column.gain if column.gain != 1 else total
 
 
-def rank_knots(
-    material: Material, output: int, folds: Folds, before: Filter
-) -> tuple[tuple[float, ...], ...]:
+def rank_knots(table: ScoreTable, output: int, folds: Folds, before: Filter) -> tuple[tuple[float, ...], ...]:
     """Quantiles of each member's scores of an output on some folds; the truth is not used."""
-    mine = np.repeat(np.isin(material.fold, folds), material.lengths)
+    mine = np.repeat(np.isin(table.fold, folds), table.lengths)
     return tuple(
-        tuple(ensemble.rank_knots(material.member(k, output, before)[mine]).tolist())
-        for k in range(len(material.members))
+        tuple(ensemble.rank_knots(table.member(k, output, before)[mine]).tolist())
+        for k in range(len(table.members))
     )
 
 
-def remember_some(megabytes: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """`remember` for arrays, forgetting the least recently used beyond a size."""
+def memoize_arrays(megabytes: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """`memoize` for arrays, forgetting the least recently used beyond a size."""
 
     def decorate(function: Callable[..., T]) -> Callable[..., T]:
         def wrapper(self: object, *args: object) -> T:

@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
+from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import Decision
 
-Float = npt.NDArray[np.float64]
 KNOTS = 101
 
 
-def equal_weights(members: int) -> Float:
+def equal_weights(members: int) -> F64:
     """The plain mean, (members,)."""
     return np.full(members, 1.0 / members)
 
 
-def fitted_weights(covariance: Float, cross: Float, shrink: float = 0.0) -> Float:
+def fitted_weights(covariance: F64, cross: F64, shrink: float = 0.0) -> F64:
     """Non-negative weights of members, shrunk towards equal, from second moments.
 
     Least squares against the truth under w >= 0, where `shrink` pulls towards the equal weighting (of
@@ -58,7 +58,7 @@ def fitted_weights(covariance: Float, cross: Float, shrink: float = 0.0) -> Floa
     return weights / total if total > 1e-12 else equal_weights(number)
 
 
-def greedy_path(gain: Callable[[Float], float], members: int, picks: int) -> list[Float]:
+def greedy_path(gain: Callable[[F64], float], members: int, picks: int) -> list[F64]:
     """Greedy selection with replacement (Caruana et al. 2004): the weights after each pick.
 
     Args:
@@ -71,7 +71,7 @@ def greedy_path(gain: Callable[[Float], float], members: int, picks: int) -> lis
     [0.67, 0.33]
     """
     counts = np.zeros(members)
-    path: list[Float] = []
+    path: list[F64] = []
     for _ in range(picks):
         trials = (counts + np.eye(members)) / (counts.sum() + 1)
         best = int(np.argmax([gain(w) for w in trials]))
@@ -80,13 +80,13 @@ def greedy_path(gain: Callable[[Float], float], members: int, picks: int) -> lis
     return path
 
 
-def rank_knots(values: npt.ArrayLike) -> Float:
+def rank_knots(values: npt.ArrayLike) -> F64:
     """Quantiles of a member's scores, (101,): what is kept to rank other scores against these."""
     flat = np.asarray(values, np.float64)
     return np.quantile(flat[~np.isnan(flat)], np.linspace(0, 1, KNOTS))
 
 
-def to_rank(values: npt.ArrayLike, knots: Float) -> Float:
+def to_rank(values: npt.ArrayLike, knots: F64) -> F64:
     """Scores as their rank in [0, 1] among the scores that made the knots; ties share their middle.
 
     >>> to_rank([-1.0, 0.5, 9.0], rank_knots(np.linspace(0, 1, 11))).round(3).tolist()
@@ -98,7 +98,7 @@ def to_rank(values: npt.ArrayLike, knots: Float) -> Float:
     return np.interp(np.asarray(values, np.float64), unique, middle)
 
 
-def agreement(covariance: Float) -> Float:
+def agreement(covariance: F64) -> F64:
     """Correlations between members, (members, members), from their covariance; 0 for constants."""
     spread = np.sqrt(np.maximum(np.diag(covariance), 0))
     safe = np.where(spread > 1e-9, spread, np.inf)
@@ -123,7 +123,7 @@ def average_folds(parts: Sequence[Scores], restore: float = 1.0) -> Scores:
         UserError: other tasks, or other row counts of a track.
     """
     task = parts[0].task
-    sums: dict[str, Float] = {}
+    sums: dict[str, F64] = {}
     counts: dict[str, int] = {}
     for part in parts:
         if part.task.name != task.name:
@@ -135,13 +135,13 @@ def average_folds(parts: Sequence[Scores], restore: float = 1.0) -> Scores:
                 )
             sums[track] = sums[track] + values if track in sums else np.asarray(values, np.float64)
             counts[track] = counts.get(track, 0) + 1
-    means: dict[str, Float] = {t: sums[t] / counts[t] for t in sorted(sums)}
+    means: dict[str, F64] = {t: sums[t] / counts[t] for t in sorted(sums)}
     if task.decision is Decision.CLIP and restore > 0:
         _widen(parts, means, counts, restore)
     return Scores(task, {t: v.astype(np.float32) for t, v in means.items()})
 
 
-def _widen(parts: Sequence[Scores], means: dict[str, Float], counts: dict[str, int], restore: float) -> None:
+def _widen(parts: Sequence[Scores], means: dict[str, F64], counts: dict[str, int], restore: float) -> None:
     several = [t for t in means if counts[t] > 1]
     if not several:
         return
@@ -157,7 +157,7 @@ def _widen(parts: Sequence[Scores], means: dict[str, Float], counts: dict[str, i
         means[track] = centre + (means[track] - centre) * gain
 
 
-def spread_gain(wanted: npt.ArrayLike, found: npt.ArrayLike, degree: float) -> Float:
+def spread_gain(wanted: npt.ArrayLike, found: npt.ArrayLike, degree: float) -> F64:
     """The factor (wanted / found) ** degree that restores a spread; 1 where nothing moves.
 
     >>> spread_gain([0.4, 0.3], [0.2, 0.0], 1.0).tolist()

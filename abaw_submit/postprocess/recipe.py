@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import calibration, ensemble, smoothing, thresholds
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.scores.files import Scores
 from abaw_submit.store import write_json
 from abaw_submit.tasks import Task, get_task
 
-Float = npt.NDArray[np.float64]
 SCHEMA = "abaw_submit.recipe/1"
 RECIPE_NAME = "recipe.json"
 # processed scores are rounded to this many decimals: different machines' last bits then do not show
@@ -162,7 +163,7 @@ def validate(recipe: Recipe, where: str = "recipe") -> None:
 def apply_recipe(
     recipe: Recipe,
     members: Mapping[str, Scores],
-    progress: Callable[[Sequence[str]], Any] | None = None,
+    progress: Progress = quiet,
 ) -> Scores:
     """Processed scores of all tracks, in the grammar of scores.
 
@@ -185,7 +186,7 @@ def apply_recipe(
         )
     tracks = check_members(task, {m: members[m] for m in used})
     out: dict[str, npt.NDArray[np.float32]] = {}
-    for track in progress(tracks) if progress else tracks:
+    for track in progress(tracks, label="apply"):
         values = process(recipe, {m: members[m][track] for m in used})
         if np.isnan(values).any():
             raise UserError(f"Track {track}: an output has no score in any row; predict it again.")
@@ -218,7 +219,7 @@ def check_members(task: Task, members: Mapping[str, Scores]) -> list[str]:
     return sorted(reference)
 
 
-def process(recipe: Recipe, members: Mapping[str, npt.NDArray[np.float32]]) -> Float:
+def process(recipe: Recipe, members: Mapping[str, npt.NDArray[np.float32]]) -> F64:
     """Apply a recipe to one track: member -> (rows, outputs); gives (rows, outputs)."""
     task = get_task(recipe.task)
     rows = len(next(iter(members.values())))
@@ -242,7 +243,7 @@ def process(recipe: Recipe, members: Mapping[str, npt.NDArray[np.float32]]) -> F
     return thresholds.drop_short_runs(task, np.round(out, DECIMALS), recipe.min_run_rows)
 
 
-def mix(recipe: Recipe, column: Column, members: Mapping[str, Float]) -> Float:
+def mix(recipe: Recipe, column: Column, members: Mapping[str, F64]) -> F64:
     """Smoothed, weighted, widened scores of one output of one track, (rows,)."""
     before = smoothing.parse_filter(column.before)
     after = smoothing.parse_filter(column.after)
@@ -266,7 +267,7 @@ def mix(recipe: Recipe, column: Column, members: Mapping[str, Float]) -> Float:
     return smoothing.smooth(mean, after, rate_hz=recipe.rate_hz)
 
 
-def rank_level(values: Float, knots: Sequence[Sequence[float]], member: int) -> Float:
+def rank_level(values: F64, knots: Sequence[Sequence[float]], member: int) -> F64:
     """Scores of a member brought to the members' common distribution: rank, then the mean of the members'
     quantiles at that rank. Their mean is a rank mean on the scale of scores."""
     table = np.asarray(knots, np.float64)
@@ -274,7 +275,7 @@ def rank_level(values: Float, knots: Sequence[Sequence[float]], member: int) -> 
     return np.asarray(np.interp(ranks, np.linspace(0, 1, table.shape[1]), table.mean(axis=0)))
 
 
-def calibrate(column: Column, values: Float) -> Float:
+def calibrate(column: Column, values: F64) -> F64:
     """The calibration of one output, (rows,)."""
     c = column.calibration
     if c["kind"] == "affine":

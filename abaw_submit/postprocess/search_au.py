@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.metrics import f1_of_counts
 from abaw_submit.postprocess import calibration, ensemble, thresholds
 from abaw_submit.postprocess.engine import (
@@ -20,18 +21,17 @@ from abaw_submit.postprocess.engine import (
     Option,
     Pair,
     held_out,
+    memoize,
+    memoize_arrays,
     mixed_rows,
     nearby,
     one_standard_error,
     own_filters_pay,
     rank_knots,
-    remember,
-    remember_some,
 )
-from abaw_submit.postprocess.material import Material
 from abaw_submit.postprocess.recipe import Column
+from abaw_submit.postprocess.score_table import ScoreTable
 
-Float = npt.NDArray[np.float64]
 Floats = tuple[float, ...]
 Knots = tuple[Floats, ...]
 BINS = 256
@@ -55,52 +55,52 @@ CENTRES = (EDGES[:-1] + EDGES[1:]) / 2
 class SearchAU:
     """See `engine.Engine`; a part is one AU."""
 
-    def __init__(self, material: Material, pairs: Sequence[Pair]) -> None:
-        self.material = material
+    def __init__(self, table: ScoreTable, pairs: Sequence[Pair]) -> None:
+        self.table = table
         self.pairs: Sequence[Pair] = list(pairs)
-        self.parts = material.task.outputs
+        self.parts = table.task.outputs
 
     def steps(self) -> tuple[str, ...]:
-        several = ("ensemble",) if len(self.material.members) > 1 else ()
+        several = ("ensemble",) if len(self.table.members) > 1 else ()
         return (*several, "smooth", "calibrate", "threshold")
 
-    def score(self, stats: Float) -> Float:
+    def score(self, stats: F64) -> F64:
         return np.asarray(f1_of_counts(stats).mean(axis=-1))
 
     # ---- counting ------------------------------------------------------------------------------------
 
-    @remember_some(200)
+    @memoize_arrays(200)
     def histogram(
         self, part: int, weights: Floats, before: str, after: str, knots: Knots
     ) -> npt.NDArray[np.int32]:
         """Rows per track, bin and truth, (tracks, bins, 2)."""
-        m = self.material
+        m = self.table
         rows = mixed_rows(m, part, Column(weights, before, after, knots))[m.valid]
         fine = np.clip(rows * _FINE, 0, _FINE - 1).astype(np.int64)
         place = (m.track_of_valid * BINS + _BIN[fine]) * 2 + (m.truth[m.valid, part] > 0.5)
         counts = np.bincount(place, minlength=len(m.names) * BINS * 2)
         return counts.reshape(len(m.names), BINS, 2).astype(np.int32)
 
-    @remember
-    def by_fold(self, part: int, weights: Floats, before: str, after: str, knots: Knots) -> Float:
+    @memoize
+    def by_fold(self, part: int, weights: Floats, before: str, after: str, knots: Knots) -> F64:
         """The same per fold, (folds, bins, 2)."""
-        counts = self.histogram(part, weights, before, after, knots).reshape(len(self.material.names), -1)
-        one_hot = np.eye(self.material.folds)[self.material.fold]
+        counts = self.histogram(part, weights, before, after, knots).reshape(len(self.table.names), -1)
+        one_hot = np.eye(self.table.folds)[self.table.fold]
         return (one_hot.T @ counts).reshape(-1, BINS, 2)
 
-    def _of(self, part: int, column: Column) -> Float:
+    def _of(self, part: int, column: Column) -> F64:
         return self.by_fold(part, column.weights, column.before, column.after, column.knots)
 
-    def _sum(self, part: int, column: Column, folds: Folds) -> Float:
+    def _sum(self, part: int, column: Column, folds: Folds) -> F64:
         return np.asarray(self._of(part, column)[list(folds)].sum(axis=0))
 
     # ---- fitting -------------------------------------------------------------------------------------
 
-    @remember
+    @memoize
     def fit(
         self, part: int, folds: Folds, steps: frozenset[str], pairs: tuple[int, ...] | None = None
     ) -> Columns:
-        number = len(self.material.members)
+        number = len(self.table.members)
         allowed = list(range(len(self.pairs))) if pairs is None else list(pairs)
         choices = allowed if "smooth" in steps else [0]
         decision = frozenset(steps & {"calibrate", "threshold"})
@@ -121,7 +121,7 @@ class SearchAU:
             column = dataclasses.replace(column, calibration={"kind": "platt", "slope": slope, "bias": bias})
         return self._thresholded(part, folds, column) if "threshold" in decision else column
 
-    @remember
+    @memoize
     def probe(self, part: int, folds: Folds, steps: frozenset[str], pair: int) -> Columns:
         fitted = self.fit(part, folds, steps, None)[0]
         before, after = self.pairs[pair]
@@ -130,25 +130,25 @@ class SearchAU:
 
     def _plain(self, f: int) -> Column:
         """The equal mean of the members under a filter."""
-        equal = tuple(ensemble.equal_weights(len(self.material.members)).tolist())
+        equal = tuple(ensemble.equal_weights(len(self.table.members)).tolist())
         return Column(equal, str(self.pairs[f][0]), str(self.pairs[f][1]))
 
-    @remember
-    def _all_f1(self, part: int, folds: Folds, choices: tuple[int, ...], decision: frozenset[str]) -> Float:
+    @memoize
+    def _all_f1(self, part: int, folds: Folds, choices: tuple[int, ...], decision: frozenset[str]) -> F64:
         return np.array([_f1(self._sum(part, self._plain(f), folds), decision) for f in choices])
 
-    @remember
+    @memoize
     def _shared(self, folds: Folds, choices: tuple[int, ...], decision: frozenset[str]) -> int:
         """The filter that is best on the mean over AUs."""
         scores = [self._all_f1(p, folds, choices, decision) for p in range(self.parts)]
         return choices[int(np.argmax(np.mean(scores, axis=0)))]
 
-    @remember
+    @memoize
     def _own_filters(self, folds: Folds, choices: tuple[int, ...], decision: frozenset[str]) -> bool:
         def own(part: int, inner: Folds) -> int:
             return choices[int(np.argmax(self._all_f1(part, inner, choices, decision)))]
 
-        def stats(part: int, inner: Folds, j: int, f: int) -> Float:
+        def stats(part: int, inner: Folds, j: int, f: int) -> F64:
             at = _decision_bin(self._sum(part, self._plain(f), inner), decision)
             return _counts_at(self._of(part, self._plain(f))[j], at)
 
@@ -169,7 +169,7 @@ class SearchAU:
 
     def _weighted(self, part: int, folds: Folds, column: Column, decision: frozenset[str]) -> Column:
         """Weights for one filter: the way of weighting is chosen on held-out folds."""
-        number = len(self.material.members)
+        number = len(self.table.members)
         useful = self._solo(part, folds, column, decision)
 
         def equal(inner: Folds) -> Column:
@@ -193,7 +193,7 @@ class SearchAU:
 
         def ranked(inner: Folds) -> Column:
             before = self.pairs[self._index(column)][0]
-            return dataclasses.replace(column, knots=rank_knots(self.material, part, inner, before))
+            return dataclasses.replace(column, knots=rank_knots(self.table, part, inner, before))
 
         ways = [equal, alone(useful), fitted, greedy(2), greedy(4), greedy(PICKS), ranked]
         options = [self._tried(part, folds, way, decision) for way in ways]
@@ -217,31 +217,31 @@ class SearchAU:
 
     def _solo(self, part: int, folds: Folds, column: Column, decision: frozenset[str]) -> int:
         """The member that does best alone on these folds."""
-        one = np.eye(len(self.material.members))
+        one = np.eye(len(self.table.members))
         alone = [dataclasses.replace(column, weights=tuple(w.tolist())) for w in one]
         return int(np.argmax([_f1(self._sum(part, c, folds), decision) for c in alone]))
 
-    @remember
+    @memoize
     def _greedy(
         self, part: int, folds: Folds, before: str, after: str, decision: frozenset[str]
     ) -> list[Floats]:
-        def gain(weights: Float) -> float:
+        def gain(weights: F64) -> float:
             column = Column(tuple(weights.tolist()), before, after)
             return _f1(self._sum(part, column, folds), decision)
 
-        path = ensemble.greedy_path(gain, len(self.material.members), PICKS)
+        path = ensemble.greedy_path(gain, len(self.table.members), PICKS)
         return [tuple(w.tolist()) for w in path]
 
-    @remember
-    def _second_moments(self, part: int, before: str, folds: Folds) -> tuple[Float, Float]:
+    @memoize
+    def _second_moments(self, part: int, before: str, folds: Folds) -> tuple[F64, F64]:
         grams = self._member_grams(part, before)[list(folds)].sum(axis=0)
         mean = grams[0] / max(grams[0, 0], 1)
         cov = grams / max(grams[0, 0], 1) - np.outer(mean, mean)
         return cov[1:-1, 1:-1], cov[1:-1, -1]
 
-    @remember
-    def _member_grams(self, part: int, before: str) -> Float:
-        m = self.material
+    @memoize
+    def _member_grams(self, part: int, before: str) -> F64:
+        m = self.table
         filter = next(b for b, _ in self.pairs if str(b) == before)
         columns = [m.member(k, part, filter)[m.valid] for k in range(len(m.members))]
         table = np.column_stack([np.ones(int(m.valid.sum())), *columns, m.truth[m.valid, part] > 0.5])
@@ -269,7 +269,7 @@ class SearchAU:
 
     # ---- evaluating ----------------------------------------------------------------------------------
 
-    def stats(self, part: int, columns: Columns) -> Float:
+    def stats(self, part: int, columns: Columns) -> F64:
         column = columns[0]
         counts = self.histogram(part, column.weights, column.before, column.after, column.knots)
         at = int(np.searchsorted(EDGES, _raw(column) - 1e-9))
@@ -279,14 +279,14 @@ class SearchAU:
 # ---- decisions on histograms ---------------------------------------------------------------------------
 
 
-def _counts_at(counts: Float, at: int) -> Float:
+def _counts_at(counts: F64, at: int) -> F64:
     """True positives, false positives, false negatives, true negatives with the threshold at a bin's lower
     edge; from (..., bins, 2)."""
     above, below = counts[..., at:, :].sum(axis=-2), counts[..., :at, :].sum(axis=-2)
     return np.stack([above[..., 1], above[..., 0], below[..., 1], below[..., 0]], axis=-1).astype(np.float64)
 
 
-def _decision_bin(counts: Float, decision: frozenset[str]) -> int:
+def _decision_bin(counts: F64, decision: frozenset[str]) -> int:
     """Where the decision lies under some steps fitted on these counts, (bins, 2)."""
     if "threshold" in decision:
         return thresholds.best_threshold(counts[:, 0], counts[:, 1])[0]
@@ -297,13 +297,13 @@ def _decision_bin(counts: Float, decision: frozenset[str]) -> int:
     return BINS // 2
 
 
-def _f1(counts: Float, decision: frozenset[str]) -> float:
+def _f1(counts: F64, decision: frozenset[str]) -> float:
     if "threshold" in decision:
         return float(thresholds.f1_at(counts[:, 0], counts[:, 1]).max())
     return float(f1_of_counts(_counts_at(counts, _decision_bin(counts, decision))))
 
 
-def _partly(counts: Float, start: float, strength: float) -> float:
+def _partly(counts: F64, start: float, strength: float) -> float:
     """The fitted threshold on the raw score, or a part of the way to it in log odds."""
     best = EDGES[thresholds.best_threshold(counts[:, 0], counts[:, 1])[0]]
     if strength == 1:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.metrics import f1_of_confusion
 from abaw_submit.postprocess import calibration, ensemble, thresholds
 from abaw_submit.postprocess.engine import (
@@ -20,16 +21,15 @@ from abaw_submit.postprocess.engine import (
     Option,
     Pair,
     held_out,
+    memoize,
     mixed_rows,
     nearby,
     one_standard_error,
     rank_knots,
-    remember,
 )
-from abaw_submit.postprocess.material import Material
 from abaw_submit.postprocess.recipe import Column
+from abaw_submit.postprocess.score_table import ScoreTable
 
-Float = npt.NDArray[np.float64]
 Floats = tuple[float, ...]
 Mix = tuple[Floats, str, str, tuple[tuple[tuple[float, ...], ...], ...]]
 PRIORS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
@@ -44,19 +44,19 @@ class SearchEXPR:
 
     parts = 1
 
-    def __init__(self, material: Material, pairs: Sequence[Pair]) -> None:
-        self.material = material
+    def __init__(self, table: ScoreTable, pairs: Sequence[Pair]) -> None:
+        self.table = table
         self.pairs: Sequence[Pair] = list(pairs)
         self._recent: OrderedDict[Mix, npt.NDArray[np.float32]] = OrderedDict()
-        m = material
+        m = table
         self._truth = m.truth[m.valid, 0].astype(np.int64)
         self._stride = max(len(self._truth) // _FIT_ROWS, 1)
 
     def steps(self) -> tuple[str, ...]:
-        several = ("ensemble",) if len(self.material.members) > 1 else ()
+        several = ("ensemble",) if len(self.table.members) > 1 else ()
         return (*several, "smooth", "calibrate", "threshold")
 
-    def score(self, stats: Float) -> Float:
+    def score(self, stats: F64) -> F64:
         return np.asarray(f1_of_confusion(stats).mean(axis=-1))
 
     # ---- counting ------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ class SearchEXPR:
         """Log probabilities of the valid rows, (rows, classes)."""
         if mix not in self._recent:
             weights, before, after, knots = mix
-            m = self.material
+            m = self.table
             parts = []
             for k in range(m.task.outputs):
                 column = Column(weights, before, after, knots[k] if knots else ())
@@ -76,34 +76,34 @@ class SearchEXPR:
             self._recent.popitem(last=False)
         return self._recent[mix]
 
-    @remember
+    @memoize
     def confusion(self, mix: Mix, bias: Floats) -> npt.NDArray[np.int32]:
         """Confusion per track under a bias per class, (tracks, classes, classes)."""
-        classes, m = self.material.task.outputs, self.material
+        classes, m = self.table.task.outputs, self.table
         labels = (self._log(mix) + np.asarray(bias, np.float32)).argmax(axis=1)
         place = (m.track_of_valid * classes + self._truth) * classes + labels
         counts = np.bincount(place, minlength=len(m.names) * classes * classes)
         return counts.reshape(len(m.names), classes, classes).astype(np.int32)
 
-    def _sum(self, mix: Mix, bias: Floats, folds: Folds) -> Float:
-        mine = np.isin(self.material.fold, folds)
+    def _sum(self, mix: Mix, bias: Floats, folds: Folds) -> F64:
+        mine = np.isin(self.table.fold, folds)
         return np.asarray(self.confusion(mix, bias)[mine].sum(axis=0), np.float64)
 
-    @remember
-    def _mean_probability(self, mix: Mix) -> Float:
+    @memoize
+    def _mean_probability(self, mix: Mix) -> F64:
         """Per fold: summed probabilities and rows, (folds, classes + 1)."""
-        m = self.material
+        m = self.table
         values = np.exp(self._log(mix).astype(np.float64))
         table = np.column_stack([values, np.ones(len(values))])
         return np.stack([table[m.fold_of_valid == k].sum(axis=0) for k in range(m.folds)])
 
     # ---- fitting -------------------------------------------------------------------------------------
 
-    @remember
+    @memoize
     def fit(
         self, part: int, folds: Folds, steps: frozenset[str], pairs: tuple[int, ...] | None = None
     ) -> Columns:
-        number = len(self.material.members)
+        number = len(self.table.members)
         allowed = list(range(len(self.pairs))) if pairs is None else list(pairs)
         choices = allowed if "smooth" in steps else [0]
         moved = bool(steps & {"calibrate", "threshold"})
@@ -112,14 +112,14 @@ class SearchEXPR:
         if "ensemble" in steps and number > 1:
             mix = self._weighted(mix, folds, moved)
             mix = self._best_filter(mix, folds, nearby(self.pairs, choices, self._index(mix)), moved)
-        bias: Floats = (0.0,) * self.material.task.outputs
+        bias: Floats = (0.0,) * self.table.task.outputs
         if "calibrate" in steps:
             bias = self._prior(mix, folds)
         if "threshold" in steps:
             bias = self._biased(mix, folds, bias)
         return self._columns(mix, bias)
 
-    @remember
+    @memoize
     def probe(self, part: int, folds: Folds, steps: frozenset[str], pair: int) -> Columns:
         before, after = self.pairs[pair]
         mix: Mix = (self.fit(part, folds, steps, None)[0].weights, str(before), str(after), ())
@@ -144,7 +144,7 @@ class SearchEXPR:
     def _quality(self, mix: Mix, folds: Folds, moved: bool) -> float:
         return max(float(self.score(self._sum(mix, b, folds))) for b in self._tries(mix, moved))
 
-    @remember
+    @memoize
     def _tries(self, mix: Mix, moved: bool) -> list[Floats]:
         """Biases that stand for "some prior shift". They use probabilities, never the truth."""
         sums = self._mean_probability(mix).sum(axis=0)
@@ -153,7 +153,7 @@ class SearchEXPR:
 
     def _weighted(self, mix: Mix, folds: Folds, moved: bool) -> Mix:
         """Weights for one filter: the way of weighting is chosen on held-out folds."""
-        number = len(self.material.members)
+        number = len(self.table.members)
         singles = [tuple(w.tolist()) for w in np.eye(number)]
         best = max(singles, key=lambda w: self._quality((w, *mix[1:]), folds, moved))
 
@@ -171,8 +171,8 @@ class SearchEXPR:
 
         def ranked(inner: Folds) -> Mix:
             before = self.pairs[self._index(mix)][0]
-            outputs = range(self.material.task.outputs)
-            knots = tuple(rank_knots(self.material, k, inner, before) for k in outputs)
+            outputs = range(self.table.task.outputs)
+            knots = tuple(rank_knots(self.table, k, inner, before) for k in outputs)
             return (mix[0], mix[1], mix[2], knots)
 
         ways = [fixed(mix[0]), fixed(best), fitted, greedy(2), greedy(4), greedy(PICKS), ranked]
@@ -181,7 +181,7 @@ class SearchEXPR:
         return value
 
     def _tried(self, way: Callable[[Folds], Mix], folds: Folds, moved: bool) -> Option:
-        scores, pooled = [], np.zeros((self.material.task.outputs,) * 2)
+        scores, pooled = [], np.zeros((self.table.task.outputs,) * 2)
         for inner, j in held_out(folds):
             mix = way(inner)
             tries = self._tries(mix, moved)
@@ -193,19 +193,19 @@ class SearchEXPR:
         cost = float(np.count_nonzero(mix[0])) + (0.5 if mix[3] else 0.0)
         return Option(mix, cost, float(self.score(pooled)), tuple(scores))
 
-    @remember
+    @memoize
     def _greedy(self, before: str, after: str, folds: Folds, moved: bool) -> list[Floats]:
-        def gain(weights: Float) -> float:
+        def gain(weights: F64) -> float:
             return self._quality((tuple(weights.tolist()), before, after, ()), folds, moved)
 
-        path = ensemble.greedy_path(gain, len(self.material.members), PICKS)
+        path = ensemble.greedy_path(gain, len(self.table.members), PICKS)
         return [tuple(w.tolist()) for w in path]
 
-    @remember
-    def _member_grams(self, before: str) -> Float:
+    @memoize
+    def _member_grams(self, before: str) -> F64:
         """Products of the members' probabilities with each other and with the truth's indicator, over all
         classes as one long column, per fold."""
-        m = self.material
+        m = self.table
         filter = next(b for b, _ in self.pairs if str(b) == before)
         out = np.zeros((m.folds, len(m.members) + 2, len(m.members) + 2))
         for k in range(m.task.outputs):
@@ -216,7 +216,7 @@ class SearchEXPR:
                 out[j] += part.T @ part
         return out
 
-    def _second_moments(self, before: str, folds: Folds) -> tuple[Float, Float]:
+    def _second_moments(self, before: str, folds: Folds) -> tuple[F64, F64]:
         gram = self._member_grams(before)[list(folds)].sum(axis=0)
         mean = gram[0] / max(gram[0, 0], 1)
         cov = gram / max(gram[0, 0], 1) - np.outer(mean, mean)
@@ -232,7 +232,7 @@ class SearchEXPR:
         """A bias per class on top of another, in full or half of it, whichever held-out folds prefer."""
         options = []
         for strength in STRENGTHS:
-            scores, pooled = [], np.zeros((self.material.task.outputs,) * 2)
+            scores, pooled = [], np.zeros((self.table.task.outputs,) * 2)
             for inner, j in held_out(folds):
                 counts = self._sum(mix, _plus(start, self._fitted_bias(mix, inner, start), strength), (j,))
                 pooled += counts
@@ -241,22 +241,22 @@ class SearchEXPR:
         strength = float(str(max(options, key=lambda o: o.pooled).value))
         return _plus(start, self._fitted_bias(mix, folds, start), strength)
 
-    @remember
+    @memoize
     def _fitted_bias(self, mix: Mix, folds: Folds, start: Floats) -> Floats:
-        rows = np.flatnonzero(np.isin(self.material.fold_of_valid, folds))[:: self._stride]
+        rows = np.flatnonzero(np.isin(self.table.fold_of_valid, folds))[:: self._stride]
         table = self._log(mix)[rows].astype(np.float64) + np.asarray(start)
         return tuple(np.round(thresholds.fit_bias(table, self._truth[rows]), 6).tolist())
 
     # ---- evaluating ----------------------------------------------------------------------------------
 
-    def stats(self, part: int, columns: Columns) -> Float:
+    def stats(self, part: int, columns: Columns) -> F64:
         first = columns[0]
         knots = tuple(c.knots for c in columns) if first.knots else ()
         mix: Mix = (first.weights, first.before, first.after, knots)
         return self.confusion(mix, tuple(c.bias for c in columns)).astype(np.float64)
 
 
-def _shift(sums: Float, strength: float) -> Floats:
+def _shift(sums: F64, strength: float) -> Floats:
     """A prior shift from summed probabilities and their number of rows."""
     mean = sums[:-1] / max(sums[-1], 1)
     return tuple(np.round(calibration.prior_shift(mean, strength), 6).tolist())

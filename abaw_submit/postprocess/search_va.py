@@ -7,11 +7,12 @@ weights, calibration and CCC of any weighted mean on any set of tracks follow fr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.metrics import ccc_of
 from abaw_submit.postprocess import calibration, ensemble, products
 from abaw_submit.postprocess.engine import (
@@ -20,16 +21,16 @@ from abaw_submit.postprocess.engine import (
     Option,
     Pair,
     held_out,
+    memoize,
     mixed_rows,
     one_standard_error,
     own_filters_pay,
     rank_knots,
-    remember,
 )
-from abaw_submit.postprocess.material import Material
 from abaw_submit.postprocess.recipe import Column
+from abaw_submit.postprocess.score_table import ScoreTable
+from abaw_submit.progress import Progress, quiet
 
-Float = npt.NDArray[np.float64]
 Floats = tuple[float, ...]
 Knots = tuple[tuple[float, ...], ...]
 DEGREES = (1.0, 0.9, 0.8, 1.1)
@@ -41,7 +42,7 @@ class SearchVA:
     """See `engine.Engine`; a part is one of the two outputs.
 
     Args:
-        material: scores and truth.
+        table: scores and truth.
         pairs: filters (on members, on their mean); the first is none.
         progress: wraps the list of filters while the sums are made.
     """
@@ -50,46 +51,46 @@ class SearchVA:
 
     def __init__(
         self,
-        material: Material,
+        table: ScoreTable,
         pairs: Sequence[Pair],
-        progress: Callable[[Sequence[Pair]], Iterable[Pair]] | None = None,
+        progress: Progress = quiet,
     ) -> None:
-        self.material = material
+        self.table = table
         self.pairs: Sequence[Pair] = list(pairs)
-        tracks, size = len(material.names), len(material.members) + 2
+        tracks, size = len(table.names), len(table.members) + 2
         self.grams = np.empty((2, len(self.pairs), tracks, size, size))
-        for f, (before, after) in enumerate(progress(self.pairs) if progress else self.pairs):
+        for f, (before, after) in enumerate(progress(self.pairs, label="filters")):
             for o in range(2):
-                rows = [material.filtered(material.member(k, o, before), after) for k in range(size - 2)]
+                rows = [table.filtered(table.member(k, o, before), after) for k in range(size - 2)]
                 self.grams[o, f] = self._gram(o, rows)
         self._by_text = {(str(b), str(a)): k for k, (b, a) in enumerate(self.pairs)}
-        one_hot = np.eye(material.folds)[material.fold]
+        one_hot = np.eye(table.folds)[table.fold]
         self.by_fold = np.einsum("tk,oftij->ofkij", one_hot, self.grams, optimize=True)
 
-    def _gram(self, o: int, columns: Sequence[Float]) -> Float:
+    def _gram(self, o: int, columns: Sequence[F64]) -> F64:
         """Products summed per track, (tracks, n + 2, n + 2), of (1, columns, truth) over valid rows."""
-        m = self.material
+        m = self.table
         table = np.empty((len(columns) + 2, len(m.valid)))  # one long row a quantity: products run along it
-        quantities: list[Float] = [np.ones(1), *columns, np.asarray(m.truth[:, o], np.float64)]
+        quantities: list[F64] = [np.ones(1), *columns, np.asarray(m.truth[:, o], np.float64)]
         for k, values in enumerate(quantities):
             np.multiply(values, m.valid, out=table[k])
         spans = zip(m.starts[:-1], m.starts[1:], strict=True)
         return np.stack([table[:, a:b] @ table[:, a:b].T for a, b in spans])
 
     def steps(self) -> tuple[str, ...]:
-        several = ("ensemble",) if len(self.material.members) > 1 else ()
+        several = ("ensemble",) if len(self.table.members) > 1 else ()
         return (*several, "smooth", "calibrate")
 
-    def score(self, stats: Float) -> Float:
+    def score(self, stats: F64) -> F64:
         return np.asarray(ccc_of(stats).mean(axis=-1))
 
     # ---- fitting ---------------------------------------------------------------------------------
 
-    @remember
+    @memoize
     def fit(
         self, part: int, folds: Folds, steps: frozenset[str], pairs: tuple[int, ...] | None = None
     ) -> Columns:
-        number = len(self.material.members)
+        number = len(self.table.members)
         allowed = list(range(len(self.pairs))) if pairs is None else list(pairs)
         choices = allowed if "smooth" in steps else [0]
         weights = ensemble.equal_weights(number)
@@ -120,7 +121,7 @@ class SearchVA:
             column = self._calibrated(part, folds, column)
         return (column,)
 
-    @remember
+    @memoize
     def probe(self, part: int, folds: Folds, steps: frozenset[str], pair: int) -> Columns:
         weights = self.fit(part, folds, steps, None)[0].weights
         before, after = self.pairs[pair]
@@ -132,33 +133,33 @@ class SearchVA:
             column = dataclasses.replace(column, calibration=fitted)
         return (column,)
 
-    def _quick_weights(self, gram: Float, weighted: bool) -> Float:
-        number = len(self.material.members)
+    def _quick_weights(self, gram: F64, weighted: bool) -> F64:
+        number = len(self.table.members)
         if weighted and number > 1:
             return ensemble.fitted_weights(*products.moments(gram), products.SHRINK[1])
         return ensemble.equal_weights(number)
 
-    @remember
+    @memoize
     def _all_quality(
         self, part: int, folds: Folds, choices: tuple[int, ...], weighted: bool, aligned: bool
-    ) -> Float:
+    ) -> F64:
         """Quality of every filter, with weights fitted in the middle of the list."""
         sums = self.by_fold[part][list(choices)][:, list(folds)].sum(axis=1)
         weights = self._quick_weights(sums[len(choices) // 2], weighted)
         return products.quality(sums, weights, aligned)
 
-    @remember
+    @memoize
     def _shared(self, folds: Folds, choices: tuple[int, ...], weighted: bool, aligned: bool) -> int:
         """The filter that is best on the mean of valence and arousal."""
         both = [self._all_quality(p, folds, choices, weighted, aligned) for p in range(self.parts)]
         return choices[int(np.argmax(np.mean(both, axis=0)))]
 
-    @remember
+    @memoize
     def _own_filters(self, folds: Folds, choices: tuple[int, ...], weighted: bool, aligned: bool) -> bool:
         def own(part: int, inner: Folds) -> int:
             return choices[int(np.argmax(self._all_quality(part, inner, choices, weighted, aligned)))]
 
-        def stats(part: int, inner: Folds, j: int, f: int) -> Float:
+        def stats(part: int, inner: Folds, j: int, f: int) -> F64:
             train = self.by_fold[part][f][list(inner)].sum(axis=0)
             weights = self._quick_weights(train, weighted)
             return products.stats(self.by_fold[part][f][j], products.vector(train, weights, aligned))
@@ -168,11 +169,11 @@ class SearchVA:
 
         return own_filters_pay(folds, self.parts, own, shared, stats, ccc_of)
 
-    def _filter(self, sums: Float, choices: list[int], weights: Float, aligned: bool) -> int:
+    def _filter(self, sums: F64, choices: list[int], weights: F64, aligned: bool) -> int:
         return choices[int(np.argmax(products.quality(sums[choices], weights, aligned)))]
 
-    @remember
-    def _weights(self, part: int, folds: Folds, f: int, aligned: bool) -> Float:
+    @memoize
+    def _weights(self, part: int, folds: Folds, f: int, aligned: bool) -> F64:
         """Weights for one filter: the way of weighting is chosen on held-out folds."""
         by_fold = self.by_fold[part][f]
         whole = by_fold[list(folds)].sum(axis=0)
@@ -191,15 +192,15 @@ class SearchVA:
             options.append(Option(weights, float((weights > 0).sum()), float(ccc_of(pooled)), tuple(scores)))
         return np.asarray(one_standard_error(options).value, np.float64)
 
-    @remember
+    @memoize
     def _ranked(self, part: int, folds: Folds, f: int) -> Column:
         """The rank mean: quantiles of the members' scores on these folds; the truth is not used."""
         before, after = self.pairs[f]
-        knots = rank_knots(self.material, part, folds, before)
+        knots = rank_knots(self.table, part, folds, before)
         equal = tuple(ensemble.equal_weights(len(knots)).tolist())
         return Column(equal, str(before), str(after), knots)
 
-    def _rank_is_better(self, part: int, folds: Folds, f: int, weights: Float, aligned: bool) -> bool:
+    def _rank_is_better(self, part: int, folds: Folds, f: int, weights: F64, aligned: bool) -> bool:
         """Equal weights need no truth, so ranks are tried where all members have a weight."""
         if (weights == 0).any():
             return False
@@ -235,7 +236,7 @@ class SearchVA:
     def _calibrated(self, part: int, folds: Folds, column: Column) -> Column:
         """Affine with the best degree of spreading, or a rising curve if clearly better."""
         grams = self._mixed(part, column)
-        by_fold = [grams[self._tracks((k,))].sum(axis=0) for k in range(self.material.folds)]
+        by_fold = [grams[self._tracks((k,))].sum(axis=0) for k in range(self.table.folds)]
         ways: list[tuple[float, float | None]] = [(1.0 + (d != 1), d) for d in DEGREES] + [(3.0, None)]
         curve = self._curve_data(part, column)
         options = []
@@ -263,18 +264,18 @@ class SearchVA:
             fitted = {"kind": "affine", "scale": float(scale), "offset": float(offset)}
         return dataclasses.replace(column, calibration=fitted)
 
-    @remember
-    def _sampled(self, part: int, before: str, after: str, weights: Floats, knots: Knots) -> Float:
-        rows = mixed_rows(self.material, part, Column(weights, before, after, knots))
-        return np.asarray(rows[self.material.valid][::_MONOTONE_STRIDE])
+    @memoize
+    def _sampled(self, part: int, before: str, after: str, weights: Floats, knots: Knots) -> F64:
+        rows = mixed_rows(self.table, part, Column(weights, before, after, knots))
+        return np.asarray(rows[self.table.valid][::_MONOTONE_STRIDE])
 
-    def _curve_data(self, part: int, column: Column) -> Callable[[Folds], tuple[Float, Float]]:
-        m, c = self.material, column
+    def _curve_data(self, part: int, column: Column) -> Callable[[Folds], tuple[F64, F64]]:
+        m, c = self.table, column
         values = self._sampled(part, c.before, c.after, c.weights, c.knots)
         truth = m.truth[m.valid, part][::_MONOTONE_STRIDE].astype(np.float64)
         fold = m.fold_of_valid[::_MONOTONE_STRIDE]
 
-        def of(folds: Folds) -> tuple[Float, Float]:
+        def of(folds: Folds) -> tuple[F64, F64]:
             mine = np.isin(fold, folds)
             return values[mine], truth[mine]
 
@@ -282,12 +283,12 @@ class SearchVA:
 
     # ---- evaluating ------------------------------------------------------------------------------
 
-    def stats(self, part: int, columns: Columns) -> Float:
+    def stats(self, part: int, columns: Columns) -> F64:
         column = columns[0]
         kind = column.calibration["kind"]
         if kind == "monotone":
             c = column.calibration
-            mixed = mixed_rows(self.material, part, column)
+            mixed = mixed_rows(self.table, part, column)
             rows = np.clip(np.interp(mixed, c["positions"], c["values"]), -1, 1)
             return products.track_moments(self._gram(part, [rows]))[:, None]
         scale = float(column.calibration.get("scale", 1.0))
@@ -298,19 +299,19 @@ class SearchVA:
         ]
 
     def _tracks(self, folds: Folds) -> npt.NDArray[np.bool_]:
-        return np.isin(self.material.fold, folds)
+        return np.isin(self.table.fold, folds)
 
-    def _mixed(self, part: int, column: Column) -> Float:
+    def _mixed(self, part: int, column: Column) -> F64:
         """Products of (1, weighted mean, truth) per track, (tracks, 3, 3)."""
         if not column.knots:
             return products.mix(self.grams[part, self._index(column)], np.asarray(column.weights))
         return self._rank_gram(part, (column.before, column.after, column.knots))
 
-    @remember
-    def _rank_gram(self, part: int, key: tuple[str, str, tuple[tuple[float, ...], ...]]) -> Float:
+    @memoize
+    def _rank_gram(self, part: int, key: tuple[str, str, tuple[tuple[float, ...], ...]]) -> F64:
         before, after, knots = key
         equal = tuple(ensemble.equal_weights(len(knots)).tolist())
-        rows = mixed_rows(self.material, part, Column(equal, before, after, knots))
+        rows = mixed_rows(self.table, part, Column(equal, before, after, knots))
         return self._gram(part, [rows])
 
     def _index(self, column: Column) -> int:

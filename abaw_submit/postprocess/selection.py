@@ -14,23 +14,23 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats as distributions
 
 from abaw_submit import metrics
+from abaw_submit.arrays import F64
 from abaw_submit.postprocess import recipe as recipes
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.engine import Engine, Folds, held_out, remember
-from abaw_submit.postprocess.material import Material
+from abaw_submit.postprocess.engine import Engine, Folds, held_out, memoize
 from abaw_submit.postprocess.recipe import Column, Recipe
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.postprocess.score_table import ScoreTable
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores
 
-Float = npt.NDArray[np.float64]
 Steps = frozenset[str]
 
 
@@ -107,29 +107,29 @@ class Selector:
     def __init__(self, engine: Engine, steps: Iterable[str], rule: Rule) -> None:
         wanted = set(steps)
         self.engine, self.rule = engine, rule
-        self.material: Material = engine.material
+        self.table: ScoreTable = engine.table
         self.steps = tuple(s for s in engine.steps() if s in wanted)
-        self.all_folds: Folds = tuple(range(self.material.folds))
+        self.all_folds: Folds = tuple(range(self.table.folds))
 
     # ---- scores by fold sets -------------------------------------------------------------------------
 
-    @remember
-    def cross_fitted(self, folds: Folds, steps: Steps, part: int) -> Float:
+    @memoize
+    def cross_fitted(self, folds: Folds, steps: Steps, part: int) -> F64:
         """Statistics of the tracks in some folds, each under a fit on the others; zero elsewhere."""
-        out: Float | None = None
+        out: F64 | None = None
         for inner, j in held_out(folds):
             stats = self.engine.stats(part, self.engine.fit(part, inner, steps, None))
-            mine = self.material.fold == j
+            mine = self.table.fold == j
             out = np.zeros_like(stats) if out is None else out
             out[mine] = stats[mine]
         assert out is not None  # there is at least one fold
         return out
 
-    def optimistic(self, steps: Steps, part: int) -> Float:
+    def optimistic(self, steps: Steps, part: int) -> F64:
         """Statistics of all tracks under the fit on all of them: what people report."""
         return self.engine.stats(part, self.engine.fit(part, self.all_folds, steps, None))
 
-    def _samples(self, stats: Sequence[Float], folds: Folds) -> tuple[float, Float]:
+    def _samples(self, stats: Sequence[F64], folds: Folds) -> tuple[float, F64]:
         """Score and its bootstrap samples from statistics per part, over the tracks in some folds."""
         weight = 1.0 / len(stats)
         counts = self._counts(folds)
@@ -141,16 +141,16 @@ class Selector:
             samples += weight * self.engine.score(resampled)
         return point, samples
 
-    @remember
-    def _counts(self, folds: Folds) -> Float:
-        mine = np.flatnonzero(np.isin(self.material.fold, folds))
-        groups = [self.material.groups[k] for k in mine]
-        counts = np.zeros((self.rule.resamples, len(self.material.fold)))
+    @memoize
+    def _counts(self, folds: Folds) -> F64:
+        mine = np.flatnonzero(np.isin(self.table.fold, folds))
+        groups = [self.table.groups[k] for k in mine]
+        counts = np.zeros((self.rule.resamples, len(self.table.fold)))
         counts[:, mine] = metrics.bootstrap_counts(groups, self.rule.resamples, self.rule.seed)
         return counts
 
-    @remember
-    def measured(self, folds: Folds, steps: Steps) -> tuple[float, Float]:
+    @memoize
+    def measured(self, folds: Folds, steps: Steps) -> tuple[float, F64]:
         """Cross-fitted score of a set of steps within some folds, and its bootstrap samples."""
         parts = [self.cross_fitted(folds, steps, p) for p in range(self.engine.parts)]
         return self._samples(parts, folds)
@@ -159,7 +159,7 @@ class Selector:
         """What a step adds to the others of a set."""
         here, there = self.measured(folds, with_), self.measured(folds, with_ - {step})
         difference = here[1] - there[1]
-        groups = {g for g, k in zip(self.material.groups, self.material.fold, strict=True) if k in folds}
+        groups = {g for g, k in zip(self.table.groups, self.table.fold, strict=True) if k in folds}
         error = float(difference.std(ddof=1)) * np.sqrt(len(groups) / max(len(groups) - 1, 1))
         # the folds' fits share most of their tracks, so that their errors go together, which a bootstrap of
         # the scored tracks cannot see: Nadeau and Bengio (2003), as Bouckaert and Frank (2004) for folds
@@ -168,7 +168,7 @@ class Selector:
         low, high = metrics.interval(difference)
         return Gain(step, here[0] - there[0], error, self.rule.min_gain + quantile * error, low, high)
 
-    def probed(self, steps: Steps, pair: int) -> tuple[Float, tuple[float, Float]]:
+    def probed(self, steps: Steps, pair: int) -> tuple[F64, tuple[float, F64]]:
         """A filter with everything else as in a set of steps: optimistic statistics summed per part are
         scored, and the cross-fitted score with its bootstrap samples."""
         engine, optimistic, crossed = self.engine, [], []
@@ -177,7 +177,7 @@ class Selector:
             optimistic.append(float(engine.score(whole.sum(axis=0))))
             out = np.zeros_like(whole)
             for inner, j in held_out(self.all_folds):
-                mine = self.material.fold == j
+                mine = self.table.fold == j
                 out[mine] = engine.stats(part, engine.probe(part, inner, steps, pair))[mine]
             crossed.append(out)
         return np.asarray(np.mean(optimistic)), self._samples(crossed, self.all_folds)
@@ -201,21 +201,21 @@ class Selector:
         columns: list[Column] = []
         for part in range(self.engine.parts):
             columns += self.engine.fit(part, folds, steps, None)
-        by_name: dict[str, Column] = dict(zip(self.material.task.columns, columns, strict=True))
+        by_name: dict[str, Column] = dict(zip(self.table.task.columns, columns, strict=True))
         kept = tuple(s for s in self.steps if s in steps)
         return Recipe(
-            self.material.task.name,
-            self.material.members,
+            self.table.task.name,
+            self.table.members,
             by_name,
             kept,
-            rate_hz=self.material.rate_hz,
+            rate_hz=self.table.rate_hz,
             **more,
         )
 
     def run(
         self,
         members: dict[str, Scores],
-        progress: Callable[[Folds], Iterable[int]] | None = None,
+        progress: Progress = quiet,
         **more: Any,
     ) -> Selection:
         """Choose on all tracks, and once without each fold.
@@ -227,18 +227,16 @@ class Selector:
         """
         crossfit: dict[str, Any] = {}
         fold_recipes = []
-        for k in progress(self.all_folds) if progress else self.all_folds:
+        for k in progress(self.all_folds, label="folds"):
             rest = tuple(j for j in self.all_folds if j != k)
             fold_recipe = self.recipe(rest, self.choose(rest)[0], **more)
             fold_recipes.append(fold_recipe)
-            mine = [t for t, j in zip(self.material.names, self.material.fold, strict=True) if j == k]
+            mine = [t for t, j in zip(self.table.names, self.table.fold, strict=True) if j == k]
             parts = {m: Scores(s.task, {t: s[t] for t in mine}) for m, s in members.items()}
             crossfit.update(recipes.apply_recipe(fold_recipe, parts).tracks)
         steps, tests = self.choose(self.all_folds)
         chosen = self.recipe(self.all_folds, steps, **more)
-        return Selection(
-            chosen, fold_recipes, Scores(self.material.task, dict(sorted(crossfit.items()))), tests
-        )
+        return Selection(chosen, fold_recipes, Scores(self.table.task, dict(sorted(crossfit.items()))), tests)
 
     def every_set(self) -> list[Steps]:
         """All sets of steps, smallest first: the candidates of the report."""
@@ -246,13 +244,13 @@ class Selector:
         return [frozenset(c) for n in number for c in itertools.combinations(self.steps, n)]
 
 
-def row_statistics(material: Material, scores: Scores) -> Float:
+def row_statistics(table: ScoreTable, scores: Scores) -> F64:
     """Statistics per track of scores under the default decision, from the rows themselves."""
     parts = []
-    for k, track in enumerate(material.names):
-        rows = slice(material.starts[k], material.starts[k + 1])
-        labels = decide(material.task, scores[track])
-        parts.append(metrics.statistics(material.task, material.truth[rows], labels, material.valid[rows]))
+    for k, track in enumerate(table.names):
+        rows = slice(table.starts[k], table.starts[k + 1])
+        labels = decide(table.task, scores[track])
+        parts.append(metrics.statistics(table.task, table.truth[rows], labels, table.valid[rows]))
     return np.stack(parts)
 
 

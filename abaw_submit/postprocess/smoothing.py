@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, signal
 
+from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError, suggest
 
-Float = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int32]
 KINDS = ("none", "median", "mean", "gaussian", "savgol")
 DEFAULT_RATE_HZ = 30.0
@@ -103,7 +103,7 @@ def smooth(
     *,
     rate_hz: float = DEFAULT_RATE_HZ,
     missing: str = "fill",
-) -> Float:
+) -> F64:
     """Smooth one track.
 
     Args:
@@ -140,7 +140,7 @@ def smooth(
     return out.reshape(array.shape)
 
 
-def fill_missing(column: npt.ArrayLike) -> Float:
+def fill_missing(column: npt.ArrayLike) -> F64:
     """Fill NaN on the straight line between the neighbours in time; at the ends take the nearest.
 
     >>> fill_missing([np.nan, 1.0, np.nan, np.nan, 4.0]).tolist()
@@ -167,7 +167,7 @@ class Pack:
         self._padding: dict[int, tuple[Index, Index]] = {}  # by half width
         self._held = 0
 
-    def run(self, column: Float, filter: Filter) -> Float:
+    def run(self, column: F64, filter: Filter) -> F64:
         """Filter a column of all tracks, (rows,) without NaN, sizes in rows."""
         if filter.kind == "none" or filter.size == 0 or not len(column):
             return np.array(column, np.float64)
@@ -207,7 +207,7 @@ def _plan(filter: Filter) -> tuple[int, Any]:
     return len(kernel) // 2, lambda x: signal.oaconvolve(x, kernel, mode="same")
 
 
-def _mean(x: Float, window: int) -> Float:
+def _mean(x: F64, window: int) -> F64:
     if window % 2:
         return np.asarray(ndimage.uniform_filter1d(x, window, mode="nearest"))
     left = ndimage.uniform_filter1d(x, window, mode="nearest", origin=0)
@@ -220,7 +220,7 @@ def _odd(size: float) -> int:
 
 
 @lru_cache(maxsize=512)
-def _kernel(kind: str, size: float) -> Float:
+def _kernel(kind: str, size: float) -> F64:
     """Symmetric weights that sum to one."""
     if kind == "savgol":
         window = max(_odd(size), _POLYNOMIAL + 1)

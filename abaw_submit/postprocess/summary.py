@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from abaw_submit import metrics
+from abaw_submit.arrays import F64
 from abaw_submit.postprocess import calibration, ensemble
 from abaw_submit.postprocess.recipe import apply_recipe
-from abaw_submit.postprocess.scores import Scores
 from abaw_submit.postprocess.selection import Selection, Selector, mean_recipe, row_statistics
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.scores.files import Scores
 
-Float = npt.NDArray[np.float64]
 SCHEMA = "abaw_submit.selection/1"
 
 
@@ -23,14 +23,14 @@ def summarise(
     selector: Selector,
     selection: Selection,
     members: Mapping[str, Scores],
-    progress: Callable[[Sequence[int]], Iterable[int]] | None = None,
+    progress: Progress = quiet,
 ) -> dict[str, Any]:
     """What `selection.json` holds.
 
     Every score comes twice: `optimistic` is fitted and scored on the same tracks, `cross_fitted` on
     tracks without a say; `difference` is what one would have fooled oneself by.
     """
-    m, rule = selector.material, selector.rule
+    m, rule = selector.table, selector.rule
     raw = row_statistics(m, apply_recipe(mean_recipe(selection.recipe), members))
     best = row_statistics(m, apply_recipe(selection.recipe, members))
     fair = row_statistics(m, selection.crossfit)
@@ -67,18 +67,18 @@ def summarise(
     }
 
 
-def best_score(task: Any, stats: Float) -> float:
+def best_score(task: Any, stats: F64) -> float:
     """The official total of statistics per track."""
     return float(metrics.total(task, stats.sum(axis=0)))
 
 
-def _sampled(selector: Selector, stats: Float) -> tuple[float, Float]:
-    m, rule = selector.material, selector.rule
+def _sampled(selector: Selector, stats: F64) -> tuple[float, F64]:
+    m, rule = selector.table, selector.rule
     samples = metrics.bootstrap(stats, rule.resamples, rule.seed, m.group_list)
     return best_score(m.task, stats), metrics.total(m.task, samples)
 
 
-def _row(optimistic: float, fair: tuple[float, Float], nothing: tuple[float, Float]) -> dict[str, Any]:
+def _row(optimistic: float, fair: tuple[float, F64], nothing: tuple[float, F64]) -> dict[str, Any]:
     return {
         "optimistic": optimistic,
         "cross_fitted": fair[0],
@@ -89,8 +89,8 @@ def _row(optimistic: float, fair: tuple[float, Float], nothing: tuple[float, Flo
     }
 
 
-def _per_output(selector: Selector, raw: Float, best: Float, fair: Float) -> dict[str, Any]:
-    m, rule = selector.material, selector.rule
+def _per_output(selector: Selector, raw: F64, best: F64, fair: F64) -> dict[str, Any]:
+    m, rule = selector.table, selector.rule
     task = m.task
     samples = metrics.per_output(task, metrics.bootstrap(fair, rule.resamples, rule.seed, m.group_list))
     values = [metrics.per_output(task, x.sum(axis=0)) for x in (raw, best, fair)]
@@ -117,9 +117,7 @@ def _step_sets(selector: Selector) -> list[dict[str, Any]]:
     return out
 
 
-def _filters(
-    selector: Selector, selection: Selection, progress: Callable[[Sequence[int]], Iterable[int]] | None
-) -> list[dict[str, Any]]:
+def _filters(selector: Selector, selection: Selection, progress: Progress) -> list[dict[str, Any]]:
     """Every filter with the other kept steps around it (their plainest form)."""
     if "smooth" not in selector.steps:
         return []
@@ -127,8 +125,8 @@ def _filters(
     pairs = selector.engine.pairs
     numbers = range(len(pairs))
     rows = []
-    unsmoothed: tuple[float, Float] | None = None
-    for f in progress(numbers) if progress else numbers:
+    unsmoothed: tuple[float, F64] | None = None
+    for f in progress(numbers, label="table of filters"):
         optimistic, fair = selector.probed(steps, f)
         unsmoothed = fair if unsmoothed is None else unsmoothed
         before, after = pairs[f]
@@ -137,7 +135,7 @@ def _filters(
 
 
 def _members(selector: Selector, selection: Selection, members: Mapping[str, Scores]) -> list[dict[str, Any]]:
-    m = selector.material
+    m = selector.table
     out = []
     for k, name in enumerate(m.members):
         own = row_statistics(m, apply_recipe(mean_recipe(_alone(selection, name)), {name: members[name]}))
@@ -159,27 +157,27 @@ def _alone(selection: Selection, name: str) -> Any:
 
 
 def _agreement(selector: Selector) -> dict[str, Any]:
-    m = selector.material
+    m = selector.table
     return {
         name: ensemble.agreement(np.atleast_2d(np.cov(m.scores[:, k][:, m.valid]))).round(4).tolist()
         for k, name in enumerate(m.task.columns)
     }
 
 
-def _track_gains(selector: Selector, raw: Float, fair: Float) -> list[dict[str, Any]]:
+def _track_gains(selector: Selector, raw: F64, fair: F64) -> list[dict[str, Any]]:
     """What each track adds to the gain: the pooled gain with it less the pooled gain without it."""
-    task = selector.material.task
+    task = selector.table.task
     whole = best_score(task, fair) - best_score(task, raw)
     without = metrics.total(task, fair.sum(0) - fair) - metrics.total(task, raw.sum(0) - raw)
     rows = [
-        {"track": t, "gain": float(whole - w)} for t, w in zip(selector.material.names, without, strict=True)
+        {"track": t, "gain": float(whole - w)} for t, w in zip(selector.table.names, without, strict=True)
     ]
     return sorted(rows, key=lambda r: (-r["gain"], r["track"]))
 
 
 def _reliability(selector: Selector, members: Mapping[str, Scores], selection: Selection) -> dict[str, Any]:
     """Mean truth against mean score, before and after (cross-fitted), per output."""
-    m = selector.material
+    m = selector.table
     plain = apply_recipe(mean_recipe(selection.recipe), members)
     both = {"before": plain, "after": selection.crossfit}
     out: dict[str, Any] = {}

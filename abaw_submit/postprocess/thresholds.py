@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64, Index
 from abaw_submit.metrics import f1_of_confusion
 from abaw_submit.tasks import Decision, Task
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
 
-
-def best_threshold(negatives: Float, positives: Float) -> tuple[int, float]:
+def best_threshold(negatives: F64, positives: F64) -> tuple[int, float]:
     """The bin from which on everything counts as present, for the highest F1, and that F1.
 
     Args:
@@ -32,14 +30,14 @@ def best_threshold(negatives: Float, positives: Float) -> tuple[int, float]:
     return int(longest[len(longest) // 2]), float(best)
 
 
-def f1_at(negatives: Float, positives: Float) -> Float:
+def f1_at(negatives: F64, positives: F64) -> F64:
     """F1 with the threshold at each bin's lower edge, (bins,)."""
     tp = positives[::-1].cumsum()[::-1]
     fp = negatives[::-1].cumsum()[::-1]
     return np.asarray(2 * tp / np.maximum(tp + fp + positives.sum(), 1))
 
 
-def shift_to_half(scores: npt.ArrayLike, threshold: float) -> Float:
+def shift_to_half(scores: npt.ArrayLike, threshold: float) -> F64:
     """Move scores in [0, 1] monotonically so that `threshold` becomes 0.5; 0 and 1 stay.
 
     >>> shift_to_half([0.0, 0.1, 0.2, 0.6, 1.0], 0.2).round(3).tolist()
@@ -50,7 +48,7 @@ def shift_to_half(scores: npt.ArrayLike, threshold: float) -> Float:
     return np.asarray(np.where(p < t, 0.5 * p / t, 0.5 + 0.5 * (p - t) / (1 - t)))
 
 
-def fit_bias(log_scores: Float, truth: Int, sweeps: int = 3, reach: float = 3.0) -> Float:
+def fit_bias(log_scores: F64, truth: Index, sweeps: int = 3, reach: float = 3.0) -> F64:
     """A bias per class, (classes,), that raises the macro F1 of the largest biased log score.
 
     Coordinate by coordinate: with the others fixed, a class's bias turns rows over one by one, so
@@ -80,7 +78,7 @@ def fit_bias(log_scores: Float, truth: Int, sweeps: int = 3, reach: float = 3.0)
     return bias
 
 
-def _line(z: Float, own: float, truth: Int, c: int, grid: Float) -> Float:
+def _line(z: F64, own: float, truth: Index, c: int, grid: F64) -> F64:
     """Macro F1 for every value of class c's bias."""
     classes = z.shape[1]
     others = z.copy()
@@ -98,7 +96,7 @@ def _line(z: Float, own: float, truth: Int, c: int, grid: Float) -> Float:
     return np.asarray(f1_of_confusion(confusion).mean(axis=-1) - 1e-6 * np.abs(grid))
 
 
-def runs_of(values: npt.NDArray[np.generic]) -> tuple[Int, Int]:
+def runs_of(values: npt.NDArray[np.generic]) -> tuple[Index, Index]:
     """Starts and lengths of runs of equal values.
 
     >>> [x.tolist() for x in runs_of(np.array([0, 0, 1, 1, 1, 0]))]
@@ -110,7 +108,7 @@ def runs_of(values: npt.NDArray[np.generic]) -> tuple[Int, Int]:
     return starts, np.diff(np.concatenate([starts, [len(values)]]))
 
 
-def drop_short_runs(task: Task, scores: Float, min_run_rows: int) -> Float:
+def drop_short_runs(task: Task, scores: F64, min_run_rows: int) -> F64:
     """Scores whose decisions have no run shorter than `min_run_rows`; VA is left as it is.
 
     AU: a shorter run of 1 becomes 0 (its scores go just below 0.5). EXPR: a shorter run takes the
@@ -134,7 +132,7 @@ def drop_short_runs(task: Task, scores: Float, min_run_rows: int) -> Float:
     return out
 
 
-def merge_short_runs(labels: Int, min_run_rows: int) -> Int:
+def merge_short_runs(labels: Index, min_run_rows: int) -> Index:
     """Give every run shorter than `min_run_rows` the label of its longer neighbour, shortest first.
 
     >>> merge_short_runs(np.array([1, 1, 1, 2, 3, 3]), 2).tolist()

@@ -9,7 +9,7 @@ from typing import Any
 
 from abaw_submit import __version__
 from abaw_submit.report.figures import intervals_svg, picture, table
-from abaw_submit.report.run import Run, TaskRun
+from abaw_submit.report.find import Run, TaskRun
 from abaw_submit.report.scoreboard import Board
 from abaw_submit.store import machine, read_record, sha256_file
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation, read_annotation_set
 from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.metrics import (
@@ -21,12 +22,10 @@ from abaw_submit.metrics import (
     statistics,
     total,
 )
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import Scores, gather
-from abaw_submit.report.run import TaskRun, selection
+from abaw_submit.report.find import TaskRun, selection
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores, gather
 from abaw_submit.tasks import Task
-
-Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def board(run: TaskRun, annotations: Path, smoothed: Sequence[tuple[str, Path]] 
     return Board(run.task, lines, len(tracks), lines[0].score.rows, smoothing_gain(run))
 
 
-def _line(task: Task, name: str, sums: dict[str, Float], against: str | None, groups: list[str]) -> Line:
+def _line(task: Task, name: str, sums: dict[str, F64], against: str | None, groups: list[str]) -> Line:
     score = score_of_statistics(task, sums[name], resamples=RESAMPLES, groups=groups)
     if against is None:
         return Line(name, score)
@@ -109,13 +108,13 @@ def _line(task: Task, name: str, sums: dict[str, Float], against: str | None, gr
     return Line(name, score, against, gain, interval(mine - theirs))
 
 
-def _track(task: Task, truth: Annotation, scores: npt.NDArray[Any]) -> Float:
+def _track(task: Task, truth: Annotation, scores: npt.NDArray[Any]) -> F64:
     rows = min(len(truth.values), len(scores))
     labels = decide(task, scores[:rows])
     return statistics(task, truth.values[:rows], labels, truth.valid[:rows])
 
 
-def _constant(task: Task, truth: dict[str, Annotation], tracks: list[str]) -> Float:
+def _constant(task: Task, truth: dict[str, Annotation], tracks: list[str]) -> F64:
     """The best constant: all AUs present, the most frequent expression, the mean of V and A."""
     values = np.concatenate([truth[t].values[truth[t].valid] for t in tracks])
     if task.name == "AU":

@@ -10,8 +10,8 @@ import numpy as np
 
 from abaw_submit.corpus.lines import Lines
 from abaw_submit.errors import UserError
-from abaw_submit.submission.asked import Asked
 from abaw_submit.submission.containers import DamagedZip, Member, open_members
+from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.submission.findings import Place, Report
 from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_header
 from abaw_submit.submission.locate import is_row, locate, locate_listed, rows_in_file
@@ -22,7 +22,9 @@ from abaw_submit.tasks import LATEST_EDITION
 SINGLE, PER_TRACK = "single file", "per-track files"
 
 
-def check(target: Path | str, kind: str, asked: Asked | None = None, edition: int | None = None) -> Report:
+def check(
+    target: Path | str, kind: str, asked: ExpectedRows | None = None, edition: int | None = None
+) -> Report:
     """Check a file, a folder or a zip.
 
     Args:
@@ -56,7 +58,7 @@ def check(target: Path | str, kind: str, asked: Asked | None = None, edition: in
     return report
 
 
-def _template_edition(asked: Asked | None, kind: str) -> int | None:
+def _template_edition(asked: ExpectedRows | None, kind: str) -> int | None:
     template = asked.template if asked else None
     of_kind = template is not None and template.task is not None and template.task.name == kind
     return template.edition if template and of_kind else None
@@ -67,7 +69,7 @@ def _edition_of(lines: Lines, grammar: Grammar) -> Grammar:
     return found if found is not None and found.name == grammar.name else grammar
 
 
-def _dialect(lines: Lines, report: Report, asked: Asked | None) -> str:
+def _dialect(lines: Lines, report: Report, asked: ExpectedRows | None) -> str:
     """By the first line; where that says nothing, a template or a lone file means a single file."""
     header = lines.text(0)
     if "image" in header or is_row(lines, 0):
@@ -114,7 +116,7 @@ def _text(member: Member, report: Report) -> Lines | None:
 
 
 def _check_single(
-    member: Member, lines: Lines, grammar: Grammar, asked: Asked | None, report: Report
+    member: Member, lines: Lines, grammar: Grammar, asked: ExpectedRows | None, report: Report
 ) -> None:
     first = 0 if is_row(lines, 0) else 1
     values_fit = _check_header(member.name, lines, grammar, grammar.header, asked, report, first)
@@ -139,7 +141,7 @@ def _check_single(
 
 
 def _known_rows(
-    lines: Lines, asked: Asked | None, first: int, file: str, report: Report
+    lines: Lines, asked: ExpectedRows | None, first: int, file: str, report: Report
 ) -> Mapping[str, int]:
     if asked is not None and None not in asked.tracks.values():
         return {track: rows for track, rows in asked.tracks.items() if rows is not None}
@@ -158,7 +160,7 @@ def _check_header(
     lines: Lines,
     grammar: Grammar,
     expected: str,
-    asked: Asked | None,
+    asked: ExpectedRows | None,
     report: Report,
     first: int = 1,
 ) -> bool:
@@ -188,7 +190,7 @@ def _check_header(
 
 
 def _check_tracks(
-    texts: list[tuple[Member, Lines]], grammar: Grammar, asked: Asked | None, report: Report
+    texts: list[tuple[Member, Lines]], grammar: Grammar, asked: ExpectedRows | None, report: Report
 ) -> None:
     expected = asked.tracks if asked is not None else {member.stem: None for member, _ in texts}
     names = {member.stem for member, _ in texts} | {Path(file).stem for file in report.files}
@@ -221,7 +223,12 @@ def _check_tracks(
 
 
 def _check_track(
-    member: Member, lines: Lines, grammar: Grammar, asked: Asked | None, rows: int | None, report: Report
+    member: Member,
+    lines: Lines,
+    grammar: Grammar,
+    asked: ExpectedRows | None,
+    rows: int | None,
+    report: Report,
 ) -> Values | None:
     assert grammar.track_header is not None
     values_fit = _check_header(member.name, lines, grammar, grammar.track_header, asked, report)

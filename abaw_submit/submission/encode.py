@@ -7,8 +7,8 @@ millionth off at most, far below any effect on CCC) and are put together from tw
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from abaw_submit.arrays import U8
 from abaw_submit.corpus.templates import location_blocks
 from abaw_submit.submission.grammar import Grammar, Labels
 
@@ -19,7 +19,6 @@ _COMMA, _MINUS, _NEWLINE, _ZERO = 44, 45, 10, 48
 _HEADS = np.frombuffer("".join(f"{k / 100:.2f}" for k in range(101)).encode(), "<u4")
 _TAILS = np.frombuffer("".join(f"{k:04d}" for k in range(10_000)).encode(), "<u4")
 _FLOAT = np.dtype([("sign", "u1"), ("head", "<u4"), ("tail", "<u4"), ("end", "u1")])
-Bytes = npt.NDArray[np.uint8]
 
 
 def values_width(grammar: Grammar) -> int:
@@ -27,7 +26,7 @@ def values_width(grammar: Grammar) -> int:
     return len(grammar.floats) * _FLOAT.itemsize + len(grammar.integers) * 2
 
 
-def encode_values(labels: Labels, grammar: Grammar, out: Bytes) -> None:
+def encode_values(labels: Labels, grammar: Grammar, out: U8) -> None:
     """Fill in rows of values with commas and newline; a zero byte where a number has no minus sign.
 
     Args:

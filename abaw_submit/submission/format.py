@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from abaw_submit.arrays import F32
 from abaw_submit.corpus.mtl import MtlList, read_mtl
 from abaw_submit.corpus.templates import read_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import FloatArray, Scores, gather, read_scores
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores, gather, read_scores
 from abaw_submit.store import RECORD_NAME, Stage, atomic_path
-from abaw_submit.submission.asked import refuse_other_task
 from abaw_submit.submission.encode import located_text, track_text
+from abaw_submit.submission.expected import refuse_other_task
 from abaw_submit.submission.grammar import PER_TRACK_EDITIONS, Grammar, Labels, grammar_of
 from abaw_submit.tasks import AU_COLUMNS, AU_COLUMNS_EDITION_1, LATEST_EDITION, TASKS
 
@@ -112,7 +113,7 @@ def track_labels(
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
-def _complete(scores: Scores, track: str, rows: int, exact: bool) -> FloatArray:
+def _complete(scores: Scores, track: str, rows: int, exact: bool) -> F32:
     name = scores.task.name
     if track not in scores:
         raise UserError(

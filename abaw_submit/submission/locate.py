@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import Index
 from abaw_submit.corpus.lines import Lines
 from abaw_submit.corpus.mtl import MtlList
-from abaw_submit.corpus.numbers import IntArray
 from abaw_submit.corpus.templates import has_locations
 from abaw_submit.submission.findings import Place, Report
 
@@ -30,9 +30,9 @@ class Located:
         values: int64, first byte of its values.
     """
 
-    lines: IntArray
-    rows: IntArray
-    values: IntArray
+    lines: Index
+    rows: Index
+    values: Index
 
 
 def locate(lines: Lines, tracks: Mapping[str, int], report: Report, file: str, first: int = 1) -> Located:

@@ -11,8 +11,8 @@ from typing import Any
 
 from abaw_submit.errors import ProblemsFound, UserError
 from abaw_submit.store import RECORD_NAME, Stage, atomic_path, sha256_file, write_json
-from abaw_submit.submission.asked import Asked
 from abaw_submit.submission.check import check
+from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.submission.findings import Report
 from abaw_submit.submission.provenance import provenance
 
@@ -30,7 +30,7 @@ def pack(
     files: Sequence[Path | str],
     out: Path | str,
     kind: str,
-    asked: Asked | None = None,
+    asked: ExpectedRows | None = None,
     edition: int | None = None,
     rows_source: Path | None = None,
 ) -> Report:

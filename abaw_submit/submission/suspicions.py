@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.corpus.numbers import IntArray
+from abaw_submit.arrays import Index
 from abaw_submit.submission.findings import Place, Report, TrackSummary
 from abaw_submit.submission.grammar import Grammar
 from abaw_submit.submission.values import Values
 
 
 def summarize(
-    rows: IntArray,
+    rows: Index,
     values: Values | None,
     tracks: Mapping[str, int],
     grammar: Grammar,
@@ -42,7 +42,7 @@ def summarize(
 
 
 def note_suspicions(
-    values: Values, rows: IntArray, tracks: Mapping[str, int], grammar: Grammar, report: Report, file: str
+    values: Values, rows: Index, tracks: Mapping[str, int], grammar: Grammar, report: Report, file: str
 ) -> None:
     """Warn of constant columns, classes never predicted, tracks all the same, equal columns."""
     good = values.good
@@ -64,7 +64,7 @@ def note_suspicions(
             report.add("track all the same", Place(file, None, track, found=_words(values, kept, grammar)))
 
 
-def _by_track(rows: IntArray, tracks: Mapping[str, int]) -> Iterator[tuple[str, int, IntArray]]:
+def _by_track(rows: Index, tracks: Mapping[str, int]) -> Iterator[tuple[str, int, Index]]:
     """Each track, its row count, and the indices of its lines."""
     order = np.arange(len(rows)) if (np.diff(rows) >= 0).all() else np.argsort(rows, kind="stable")
     borders = np.searchsorted(rows[order], np.cumsum([0, *tracks.values()]))
@@ -72,12 +72,12 @@ def _by_track(rows: IntArray, tracks: Mapping[str, int]) -> Iterator[tuple[str, 
         yield track, count, order[low:high]
 
 
-def _all_same(values: Values, which: IntArray) -> bool:
+def _all_same(values: Values, which: Index) -> bool:
     floats, integers = values.floats[which], values.integers[which]
     return bool((floats == floats[0]).all() and (integers == integers[0]).all())
 
 
-def _words(values: Values, which: IntArray, grammar: Grammar) -> str:
+def _words(values: Values, which: Index, grammar: Grammar) -> str:
     """The values of some lines in a few words: means, the most frequent class, active units."""
     which = which[values.good[which]]
     if not len(which):

@@ -10,8 +10,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import Index, Mask
 from abaw_submit.corpus.lines import PAD, Lines
-from abaw_submit.corpus.numbers import CHUNK_LINES, BoolArray, IntArray, parse_table
+from abaw_submit.corpus.numbers import CHUNK_LINES, parse_table
 from abaw_submit.submission.grammar import Grammar
 
 _COMMA, _ZERO = 44, 48
@@ -33,11 +34,11 @@ class Values:
 
     floats: npt.NDArray[np.float64]
     integers: npt.NDArray[np.uint8]
-    good: BoolArray
+    good: Mask
 
 
 def read_values(
-    lines: Lines, starts: IntArray, ends: IntArray, grammar: Grammar, note: Callable[[int, Kinds], None]
+    lines: Lines, starts: Index, ends: Index, grammar: Grammar, note: Callable[[int, Kinds], None]
 ) -> Values:
     """Read the values between `starts` and `ends`, one row each (ascending).
 
@@ -79,9 +80,7 @@ def read_values(
     return Values(floats, integers, good)
 
 
-def _integers(
-    lines: Lines, ends: IntArray, fine: BoolArray, grammar: Grammar, out: npt.NDArray[np.uint8]
-) -> BoolArray:
+def _integers(lines: Lines, ends: Index, fine: Mask, grammar: Grammar, out: npt.NDArray[np.uint8]) -> Mask:
     """Read the one-digit integers at the end of each fine row; which rows have them right."""
     width = 2 * len(grammar.integers) - 1
     assert width <= PAD
@@ -91,7 +90,7 @@ def _integers(
     commas, in_range = letters[:, 1::2] == _COMMA, digits <= grammar.highest
     if commas.all() and in_range.all():
         return fine
-    result: BoolArray = fine & commas.all(axis=1) & in_range.all(axis=1)
+    result: Mask = fine & commas.all(axis=1) & in_range.all(axis=1)
     return result
 
 

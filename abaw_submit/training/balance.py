@@ -8,17 +8,17 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import Decision, Task
 
-FloatArray = npt.NDArray[np.float64]
 STARTS = 24  # orders tried; the best balanced division of them is taken
 DIGITS = 12  # rounding before every comparison: the last bits of a sum differ between machines
 VA_BINS = 5  # valence and arousal are balanced by histogram over [-1, 1]
 
 
-def label_counts(annotation: Annotation, task: Task) -> FloatArray:
+def label_counts(annotation: Annotation, task: Task) -> F64:
     """What is balanced between folds, of one track: (counts,) = 1 track, its rows, its valid rows, then
     positives per AU, rows per expression, or histograms of valence and of arousal.
 
@@ -37,7 +37,7 @@ def label_counts(annotation: Annotation, task: Task) -> FloatArray:
     return np.concatenate([[1.0, len(annotation.valid), len(labels)], counts])
 
 
-def balanced_folds(counts: Mapping[str, FloatArray], folds: int, seed: int) -> list[list[str]]:
+def balanced_folds(counts: Mapping[str, F64], folds: int, seed: int) -> list[list[str]]:
     """Divide groups so that every fold has nearly its share of every count.
 
     Large groups are placed first, each where it keeps the sum of squared deviations of all shares
@@ -84,7 +84,7 @@ def _uniform(*parts: object) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _place(table: FloatArray, order: npt.NDArray[np.int_], folds: int) -> npt.NDArray[np.int_]:
+def _place(table: F64, order: npt.NDArray[np.int_], folds: int) -> npt.NDArray[np.int_]:
     sums = np.zeros((folds, table.shape[1]))
     fold_of = np.zeros(len(table), int)
     for i in order:
@@ -95,7 +95,7 @@ def _place(table: FloatArray, order: npt.NDArray[np.int_], folds: int) -> npt.ND
 
 
 def _improve(
-    table: FloatArray, fold_of: npt.NDArray[np.int_], order: npt.NDArray[np.int_], folds: int
+    table: F64, fold_of: npt.NDArray[np.int_], order: npt.NDArray[np.int_], folds: int
 ) -> npt.NDArray[np.int_]:
     """Move single groups while that lowers the cost and empties no fold."""
     fold_of = fold_of.copy()
@@ -118,6 +118,6 @@ def _improve(
     return fold_of
 
 
-def _cost(table: FloatArray, fold_of: npt.NDArray[np.int_], folds: int) -> float:
+def _cost(table: F64, fold_of: npt.NDArray[np.int_], folds: int) -> float:
     sums = np.array([table[fold_of == k].sum(axis=0) for k in range(folds)])
     return float(((sums - 1 / folds) ** 2).sum())

@@ -13,15 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from abaw_submit.arrays import F32, Index, Mask
 from abaw_submit.corpus.ledger import nearest_found
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import FeatureFile, feature_path, read_features
-
-Floats = npt.NDArray[np.float32]
-Bools = npt.NDArray[np.bool_]
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class FeatureTable:
         self.sources = _sources(first)
         self.dim = sum(s.dim for s in self.sources)
         counts = [self._rows(track, rows) for track, rows in tracks.items()]
-        self.begin: Indices = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.begin: Index = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.values = _allocate((int(self.begin[-1]), self.dim), cache_gib)
         self.absent: list[tuple[slice, slice]] = []
         for index, track in enumerate(self.tracks):
@@ -76,7 +72,7 @@ class FeatureTable:
         """Where the rows of the index-th track lie."""
         return slice(int(self.begin[index]), int(self.begin[index + 1]))
 
-    def statistics(self) -> tuple[Floats, Floats]:
+    def statistics(self) -> tuple[F32, F32]:
         """Mean and deviation of each feature over the rows of tracks that have it: (dim,) twice."""
         count, total = np.zeros(self.dim), np.zeros(self.dim)
         for rows, columns in self._present():
@@ -88,12 +84,12 @@ class FeatureTable:
             squares[columns] += ((self.values[rows, columns].astype(np.float64) - mean[columns]) ** 2).sum(0)
         return mean.astype(np.float32), np.sqrt(squares / np.maximum(count, 1)).astype(np.float32)
 
-    def fill_absent(self, mean: Floats) -> None:
+    def fill_absent(self, mean: F32) -> None:
         """Give tracks without any valid row of a folder that folder's mean."""
         for rows, columns in self.absent:
             self.values[rows, columns] = mean[columns].astype(np.float16)
 
-    def gather(self, starts: Indices, clip_rows: int) -> tuple[Floats, Bools, Indices]:
+    def gather(self, starts: Index, clip_rows: int) -> tuple[F32, Mask, Index]:
         """Clips that begin at some rows of the table.
 
         Args:
@@ -178,7 +174,7 @@ def clip_starts(rows: int, clip_rows: int, offset: int) -> list[int]:
     return sorted({0, *range(offset, last + 1, clip_rows), last})
 
 
-def epoch_clips(begin: Indices, clip_rows: int, seed: int, epoch: int) -> Indices:
+def epoch_clips(begin: Index, clip_rows: int, seed: int, epoch: int) -> Index:
     """The clips of one epoch in random order, each track with its own random offset.
 
     Args:
@@ -212,7 +208,7 @@ def overlapping_starts(rows: int, clip_rows: int) -> list[int]:
     return sorted({*range(0, rows - clip_rows, max(1, clip_rows // 2)), rows - clip_rows})
 
 
-def clip_weights(clip_rows: int) -> Floats:
+def clip_weights(clip_rows: int) -> F32:
     """Weights of a clip's rows in the mean over clips: a row in the middle has seen more on both sides.
 
     >>> clip_weights(5).tolist()

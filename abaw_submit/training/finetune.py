@@ -18,17 +18,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.arrays import F32
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.ledger import nearest_found
 from abaw_submit.errors import UserError
+from abaw_submit.models.checkpoint import is_main_process, write_config, write_weights
 from abaw_submit.models.encoder import Encoder, load_encoder, new_encoder
 from abaw_submit.models.losses import activate, class_weights, task_loss
 from abaw_submit.models.settings import VitSize
+from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task
 from abaw_submit.training.augment import augment
-from abaw_submit.training.checkpoints import is_main_process, write_config, write_weights
-from abaw_submit.training.loop import SAVE_EVERY_S, Job, Progress, fit, quiet, seed_step, shuffled
+from abaw_submit.training.loop import SAVE_EVERY_S, Job, fit, seed_step, shuffled
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.outputs import (
     TEST_NAME,
@@ -41,8 +43,6 @@ from abaw_submit.training.outputs import (
 from abaw_submit.training.pictures import Pictures, to_tensor
 from abaw_submit.training.settings import FinetuneSettings
 from abaw_submit.training.tracks import found_rows, picture_paths, read_division, read_track_rows
-
-Floats = npt.NDArray[np.float32]
 
 
 class SingleFrame(nn.Module):
@@ -178,7 +178,7 @@ class _Loss:
     """The loss of some training frames, augmented by (seed, step)."""
 
     def __init__(
-        self, task: Task, pictures: Pictures, labels: Floats, weights: Floats, settings: FinetuneSettings
+        self, task: Task, pictures: Pictures, labels: F32, weights: F32, settings: FinetuneSettings
     ) -> None:
         self.task, self.pictures, self.settings = task, pictures, settings
         self.labels, self.weights = torch.from_numpy(labels), torch.from_numpy(weights)
@@ -202,20 +202,20 @@ class _Predictor:
     """Scores of every row of tracks; rows without a face take those of the nearest row that has one."""
 
     def __init__(
-        self, model: SingleFrame, crops: Path, prior: Floats, device: torch.device, progress: Progress
+        self, model: SingleFrame, crops: Path, prior: F32, device: torch.device, progress: Progress
     ) -> None:
         self.model, self.crops, self.prior = model, crops, prior
         self.device, self.progress = device, progress
 
     @torch.no_grad()
-    def __call__(self, tracks: Mapping[str, int | None], label: str) -> dict[str, Floats]:
+    def __call__(self, tracks: Mapping[str, int | None], label: str) -> dict[str, F32]:
         scores = {}
         names = sorted(tracks)
         for at in self.progress(range(len(names)), len(names), label):
             scores[names[at]] = self._track(names[at], tracks[names[at]])
         return scores
 
-    def _track(self, track: str, rows: int | None) -> Floats:
+    def _track(self, track: str, rows: int | None) -> F32:
         found = found_rows(self.crops, track, rows)
         here = np.flatnonzero(found)
         if not len(here):  # nobody is ever seen: what the training rows are like on average
@@ -232,9 +232,9 @@ class _Predictor:
 
 def _training_frames(
     train: Mapping[str, Annotation], crops: Path, size_px: int, settings: FinetuneSettings, progress: Progress
-) -> tuple[Pictures, Floats]:
+) -> tuple[Pictures, F32]:
     paths: list[Path] = []
-    labels: list[Floats] = []
+    labels: list[F32] = []
     for track, annotation in train.items():
         use = annotation.valid & found_rows(crops, track, len(annotation.valid))
         rows = np.flatnonzero(use)[:: settings.frame_step]
@@ -245,7 +245,7 @@ def _training_frames(
     return Pictures(paths, size_px, settings.cache_gib, progress), np.concatenate(labels)
 
 
-def _prior(task: Task, labels: Floats) -> Floats:
+def _prior(task: Task, labels: F32) -> F32:
     """The mean score of the training rows: how often an AU or expression occurs, mean valence and arousal."""
     if task.name == "EXPR":
         counts = np.bincount(labels[:, 0].astype(np.int64), minlength=task.outputs)

@@ -17,24 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.arrays import Index
 from abaw_submit.errors import UserError
-from abaw_submit.features.prefetch import prefetched
-from abaw_submit.training.checkpoints import read_last, write_last
+from abaw_submit.models.checkpoint import read_last, write_last
+from abaw_submit.prefetch import prefetched
+from abaw_submit.progress import Progress, quiet
 from abaw_submit.training.optim import learning_rate
 from abaw_submit.training.settings import LoopSettings
 
-Progress = Callable[[Iterable[int], int, str], Iterator[int]]
-Indices = npt.NDArray[np.int64]
 SAVE_EVERY_S = 120.0
-
-
-def quiet(items: Iterable[int], total: int, label: str) -> Iterator[int]:
-    """Progress that shows nothing."""
-    return iter(items)
 
 
 @dataclass
@@ -56,11 +50,11 @@ class Job:
 
     model: nn.Module
     groups: list[dict[str, Any]]
-    order: Callable[[int], Indices]
+    order: Callable[[int], Index]
     loss: Callable[[nn.Module, Any, int, torch.device], Tensor]
     folder: Path
     fingerprint: str
-    load: Callable[[Indices], Any] | None = None
+    load: Callable[[Index], Any] | None = None
     curves: Callable[[int, nn.Module], dict[str, float]] | None = None
     label: str = "train"
     save_every_s: float = SAVE_EVERY_S
@@ -89,7 +83,7 @@ def seed_step(seed: int, step: int, rank: int = 0) -> None:
     torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))
 
 
-def batches(items: Indices, batch: int) -> list[Indices]:
+def batches(items: Index, batch: int) -> list[Index]:
     """Nearly equal batches of at most `batch` items, none left out and no tiny last one.
 
     >>> [b.tolist() for b in batches(np.arange(7), 3)]
@@ -98,7 +92,7 @@ def batches(items: Indices, batch: int) -> list[Indices]:
     return list(np.array_split(items, max(1, math.ceil(len(items) / batch))))
 
 
-def shuffled(count: int, seed: int, epoch: int) -> Indices:
+def shuffled(count: int, seed: int, epoch: int) -> Index:
     """A permutation of 0 .. count - 1 that depends on seed and epoch only."""
     return np.random.default_rng((seed, epoch)).permutation(count).astype(np.int64)
 
@@ -183,7 +177,7 @@ class _Run:
         }
         write_last(self.job.folder, state)
 
-    def one_epoch(self, epoch: int, parts: Sequence[Indices], model: nn.Module) -> None:
+    def one_epoch(self, epoch: int, parts: Sequence[Index], model: nn.Module) -> None:
         model.train()
         todo = range(self.done, len(parts))
         label = f"{self.job.label}, epoch {epoch + 1} of {self.settings.epochs}"
@@ -207,7 +201,7 @@ class _Run:
         if self.epoch == self.settings.epochs or time.monotonic() - self.saved >= self.job.save_every_s:
             self.save()
 
-    def loaded(self, parts: Iterable[Indices]) -> Iterator[Any]:
+    def loaded(self, parts: Iterable[Index]) -> Iterator[Any]:
         """This process's share of each batch, loaded ahead."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         # every process needs an item; a short batch is filled with its first ones

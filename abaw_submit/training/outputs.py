@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.metrics import score
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import Scores, write_scores
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores, write_scores
 from abaw_submit.store import Stage, atomic_path, write_text
 from abaw_submit.tasks import Task
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from abaw_submit.features.images import load_crop
+from abaw_submit.arrays import U8
+from abaw_submit.corpus.crops import load_crop
+from abaw_submit.progress import Progress
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _CHUNK = 512
-Pixels = npt.NDArray[np.uint8]
 
 
 class Pictures:
@@ -42,7 +43,7 @@ class Pictures:
         paths: Sequence[Path],
         size_px: int,
         cache_gib: float = 8.0,
-        progress: Callable[[Iterable[int], int, str], Iterator[int]] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.paths, self.size_px = list(paths), size_px
         self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()))
@@ -60,7 +61,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def batch(self, items: Iterable[int]) -> Pixels:
+    def batch(self, items: Iterable[int]) -> U8:
         """The pictures of some indices: (items, size_px, size_px, 3) uint8, RGB."""
         wanted = np.fromiter(items, np.int64)
         if self._cache is not None:
@@ -69,7 +70,7 @@ class Pictures:
         self._decode_into(pixels, wanted)
         return pixels
 
-    def chunks(self, size: int = 256) -> Iterator[Pixels]:
+    def chunks(self, size: int = 256) -> Iterator[U8]:
         """All pictures in order, in arrays of at most `size`."""
         for start in range(0, len(self.paths), size):
             yield self.batch(range(start, min(start + size, len(self.paths))))
@@ -80,7 +81,7 @@ class Pictures:
             target[at] = picture
 
 
-def to_tensor(pixels: Pixels, device: torch.device | str = "cpu") -> Tensor:
+def to_tensor(pixels: U8, device: torch.device | str = "cpu") -> Tensor:
     """(batch, side, side, 3) uint8 to (batch, 3, side, side) float32 in [0, 1]."""
     tensor = torch.from_numpy(pixels).to(device, non_blocking=True)
     return tensor.permute(0, 3, 1, 2).float().div_(255)

@@ -9,18 +9,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.arrays import U8
 from abaw_submit.corpus.ledger import LEDGER_NAME
 from abaw_submit.errors import UserError
+from abaw_submit.models.checkpoint import is_main_process, write_config, write_weights
 from abaw_submit.models.encoder import build_vit, read_weights, size_of_state
 from abaw_submit.models.mae import MaskedAutoencoder
 from abaw_submit.models.settings import DecoderSize, VitSize
+from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.training.augment import random_crop
-from abaw_submit.training.checkpoints import is_main_process, write_config, write_weights
-from abaw_submit.training.loop import SAVE_EVERY_S, Job, Progress, fit, quiet, seed_step, shuffled
+from abaw_submit.training.loop import SAVE_EVERY_S, Job, fit, seed_step, shuffled
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.outputs import draw_curves, write_history
-from abaw_submit.training.pictures import Pictures, Pixels, list_pictures, to_tensor
+from abaw_submit.training.pictures import Pictures, list_pictures, to_tensor
 from abaw_submit.training.settings import PretrainSettings
 
 
@@ -76,7 +78,7 @@ def pretrain(
         if start is not None:
             _go_on_from(model, start, size)
 
-        def loss(network: nn.Module, pixels: Pixels, step: int, device: torch.device) -> Tensor:
+        def loss(network: nn.Module, pixels: U8, step: int, device: torch.device) -> Tensor:
             images = to_tensor(pixels, device)
             draw = int(torch.randint(2**62, ()))
             value: Tensor = network(random_crop(images, size.img_size_px, settings.min_crop, draw))

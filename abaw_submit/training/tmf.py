@@ -13,23 +13,25 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.arrays import F32
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.errors import UserError
-from abaw_submit.models.encoder import read_weights
-from abaw_submit.models.losses import activate, class_weights, task_loss
-from abaw_submit.models.settings import TmfSize
-from abaw_submit.models.tmf import Tmf
-from abaw_submit.store import Stage
-from abaw_submit.tasks import Task, get_task
-from abaw_submit.training.checkpoints import (
+from abaw_submit.models.checkpoint import (
     WEIGHTS_NAME,
     is_main_process,
     read_config,
     write_config,
     write_weights,
 )
+from abaw_submit.models.encoder import read_weights
+from abaw_submit.models.losses import activate, class_weights, task_loss
+from abaw_submit.models.settings import TmfSize
+from abaw_submit.models.tmf import Tmf
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.store import Stage
+from abaw_submit.tasks import Task, get_task
 from abaw_submit.training.clips import FeatureTable, clip_weights, epoch_clips, overlapping_starts
-from abaw_submit.training.loop import SAVE_EVERY_S, Job, Progress, fit, quiet, seed_step
+from abaw_submit.training.loop import SAVE_EVERY_S, Job, fit, seed_step
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.outputs import (
     TEST_NAME,
@@ -42,7 +44,6 @@ from abaw_submit.training.outputs import (
 from abaw_submit.training.settings import TmfSettings
 from abaw_submit.training.tracks import read_division, read_track_rows
 
-Floats = npt.NDArray[np.float32]
 _PREDICT_CLIPS = 64
 
 
@@ -224,7 +225,7 @@ def load_tmf(checkpoint: Path) -> tuple[Tmf, dict[str, Any]]:
 
 
 @torch.no_grad()
-def predict_table(model: Tmf, table: FeatureTable, clip_rows: int, device: torch.device) -> dict[str, Floats]:
+def predict_table(model: Tmf, table: FeatureTable, clip_rows: int, device: torch.device) -> dict[str, F32]:
     """Scores of every row of every track: the weighted mean over clips that overlap by half.
 
     Args:
@@ -264,7 +265,7 @@ class _Loss:
         table: FeatureTable,
         train: Mapping[str, Annotation],
         settings: TmfSettings,
-        std: Floats,
+        std: F32,
     ) -> None:
         self.task, self.table, self.settings = task, table, settings
         self.noise = torch.from_numpy(std) * settings.noise

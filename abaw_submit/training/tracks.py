@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.corpus.annotations import Annotation, read_annotation_set
+from abaw_submit.corpus.crops import crop_path
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.corpus.templates import read_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
-from abaw_submit.features.images import crop_path
 from abaw_submit.tasks import Task
 from abaw_submit.training.folds import OFFICIAL, Fold, make_splits, read_splits
 

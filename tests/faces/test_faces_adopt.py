@@ -8,8 +8,8 @@ from abaw_submit.corpus.ledger import read_ledger
 from abaw_submit.errors import UserError
 from abaw_submit.faces.detect import BOX, LANDMARKS, DetectorSpec
 from abaw_submit.faces.openface import read_openface
-from abaw_submit.faces.run import Workers, crop_corpus
 from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.stage import Workers, crop_corpus
 
 ONE = Workers(jobs=1)
 

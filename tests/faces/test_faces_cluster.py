@@ -5,8 +5,8 @@ import pytest
 from abaw_submit.errors import UserError
 from abaw_submit.faces.cluster import on_cluster
 from abaw_submit.faces.detect import DetectorSpec
-from abaw_submit.faces.run import Workers, crop_corpus
 from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.stage import Workers, crop_corpus
 
 distributed = pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
 

@@ -13,9 +13,9 @@ from abaw_submit.faces import crop as crop_module
 from abaw_submit.faces.choice import find_detector
 from abaw_submit.faces.crop import CropTask, crop_video
 from abaw_submit.faces.detect import DetectorSpec
-from abaw_submit.faces.plan import VideoJob, plan_jobs, wanted_tracks
-from abaw_submit.faces.run import Workers, crop_corpus
+from abaw_submit.faces.jobs import VideoJob, plan_jobs, wanted_tracks
 from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.stage import Workers, crop_corpus
 
 HAAR = DetectorSpec("haar")
 SETTINGS = CropSettings()

@@ -6,8 +6,8 @@ import pytest
 
 from abaw_submit.corpus.ledger import read_ledger
 from abaw_submit.faces.choice import find_detector
-from abaw_submit.faces.run import Workers, crop_corpus
 from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.stage import Workers, crop_corpus
 
 
 @pytest.fixture(scope="module")

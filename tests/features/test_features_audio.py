@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from abaw_submit.audio.sound import RATE_HZ
 from abaw_submit.features.audio import audio_features
 from abaw_submit.features.logmel import BANDS, LogMel
-from abaw_submit.features.prefetch import prefetched
-from abaw_submit.features.sound import RATE_HZ
+from abaw_submit.prefetch import prefetched
 
 SHARED = os.environ.get("ABAW_SHARED")
 LOUDNESS = 3 * BANDS

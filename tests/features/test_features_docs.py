@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from abaw_submit.audio.sound import RATE_HZ
 from abaw_submit.features.audio import audio_features
-from abaw_submit.features.sound import RATE_HZ
 from abaw_submit.features.visual import visual_features
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "add-an-extractor.md"

@@ -7,11 +7,11 @@ import types
 import numpy as np
 import pytest
 
+from abaw_submit.audio.sound import RATE_HZ
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import list_tracks, read_features, read_fingerprint
 from abaw_submit.features.extract import Extraction, extract, video_of
 from abaw_submit.features.registry import EXTRACTORS, get_extractor
-from abaw_submit.features.sound import RATE_HZ
 
 
 class Colour:

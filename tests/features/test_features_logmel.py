@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from abaw_submit.features.align import Window, windows
+from abaw_submit.audio.align import Window, windows
+from abaw_submit.audio.sound import RATE_HZ, Block
 from abaw_submit.features.logmel import BANDS, LogMel
-from abaw_submit.features.sound import RATE_HZ, Block
 
 LOUDNESS, VOICING, PITCH, ONSET = range(3 * BANDS, 3 * BANDS + 4)  # means over 0.5 s
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
+from abaw_submit.audio.align import Window, windows
+from abaw_submit.audio.sound import RATE_HZ, Block
 from abaw_submit.errors import UserError
-from abaw_submit.features.align import Window, windows
-from abaw_submit.features.sound import RATE_HZ, Block
 from abaw_submit.features.speech import Hubert, Wav2Vec2
 
 SIZES = {

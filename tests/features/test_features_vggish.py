@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from abaw_submit.audio.align import Window, windows
+from abaw_submit.audio.sound import RATE_HZ, Block
 from abaw_submit.errors import UserError
-from abaw_submit.features.align import Window, windows
-from abaw_submit.features.sound import RATE_HZ, Block
 from abaw_submit.features.vggish import VggishEmbeddings, VggishPca
 from abaw_submit.models.vggish import VGGish, log_mel_patches
 

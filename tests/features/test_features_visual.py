@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from abaw_submit.corpus.crops import load_crop
 from abaw_submit.errors import UserError
-from abaw_submit.features.images import load_crop
 from abaw_submit.features.visual import EncoderFeatures, visual_features
 from abaw_submit.models.encoder import load_encoder, new_encoder
 from abaw_submit.models.settings import VitSize

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from abaw_submit.errors import UserError
+from abaw_submit.models.checkpoint import write_config, write_weights
 from abaw_submit.models.encoder import build_vit, encoder_from_state, load_encoder, new_encoder, read_weights
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, VitSize
-from abaw_submit.training.checkpoints import write_config, write_weights
 
 SMALL = VitSize(img_size_px=32, patch_px=8, dim=64, depth=2, heads=1)
 

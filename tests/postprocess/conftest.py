@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import VA, Task
 
 Corpus = tuple[dict[str, Scores], dict[str, tuple[np.ndarray, np.ndarray]]]

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from abaw_submit.errors import UserError
 from abaw_submit.metrics import ccc
 from abaw_submit.postprocess import ensemble
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import AU, VA
 
 

@@ -14,8 +14,8 @@ from abaw_submit import metrics
 from abaw_submit.cli import cli
 from abaw_submit.cli.postprocess import parse_members
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import Scores, read_scores, write_scores
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores, read_scores, write_scores
 from abaw_submit.tasks import AU, EXPR, VA, Task
 
 FAST = ["--filters", "8", "--longest-rows", "41", "--resamples", "200", "--group", ".*"]

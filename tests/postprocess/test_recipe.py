@@ -10,10 +10,10 @@ import pytest
 
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import recipe as recipes
-from abaw_submit.postprocess.decide import decide
 from abaw_submit.postprocess.recipe import Column, Recipe
-from abaw_submit.postprocess.scores import Scores
 from abaw_submit.postprocess.smoothing import parse_filter, smooth
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import AU, EXPR, VA, Task
 
 

@@ -9,18 +9,19 @@ from abaw_submit import metrics
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import recipe as recipes
 from abaw_submit.postprocess.engine import Option, held_out, one_standard_error
-from abaw_submit.postprocess.material import build, divide, grouping
-from abaw_submit.postprocess.run import choose, make_engine
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.postprocess.score_table import build, divide, grouping
 from abaw_submit.postprocess.selection import Rule, Selector, row_statistics
 from abaw_submit.postprocess.settings import SelectSettings
+from abaw_submit.postprocess.stages import choose, make_engine
+from abaw_submit.progress import quiet
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import AU, EXPR, VA
 
 QUICK = SelectSettings(filters=8, longest_rows=41, resamples=200, group=".*")
 
 
 def total(selector, scores) -> float:
-    return float(metrics.total(scores.task, row_statistics(selector.material, scores).sum(axis=0)))
+    return float(metrics.total(scores.task, row_statistics(selector.table, scores).sum(axis=0)))
 
 
 # ---- what is chosen ------------------------------------------------------------------------------------
@@ -65,8 +66,8 @@ def test_nothing_is_kept_over_many_corpora_without_anything_to_gain(noise_corpus
     rate, kept, tried = 0.05, 0, 0
     for seed in range(20):
         members, truth = noise_corpus(seed)
-        material = build(VA, members, truth, group=lambda t: t, rate_hz=30)
-        selector = Selector(make_engine(material, 8, 21, None), QUICK.step_names(), Rule(rate, resamples=200))
+        table = build(VA, members, truth, group=lambda t: t, rate_hz=30)
+        selector = Selector(make_engine(table, 8, 21, quiet), QUICK.step_names(), Rule(rate, resamples=200))
         steps, _ = selector.choose(selector.all_folds)
         kept, tried = kept + len(steps), tried + len(selector.steps)
     assert tried == 60
@@ -111,13 +112,11 @@ def test_cross_fitted_scores_foretell_the_score_on_new_tracks(corpus):
 def test_sums_give_what_the_rows_give(corpus, task):
     """The search never touches rows again; a recipe applied to rows must agree with it."""
     members, truth = corpus(task, {"a": 0.6, "b": 1.0}, tracks=9)
-    material = build(task, members, truth, folds=3, group=lambda t: t, rate_hz=30)
-    selector = Selector(make_engine(material, 8, 21, None), QUICK.step_names(), Rule(resamples=100))
+    table = build(task, members, truth, folds=3, group=lambda t: t, rate_hz=30)
+    selector = Selector(make_engine(table, 8, 21, quiet), QUICK.step_names(), Rule(resamples=100))
     for steps in selector.every_set():
         recipe = selector.recipe(selector.all_folds, steps)
-        rows = metrics.total(
-            task, row_statistics(material, recipes.apply_recipe(recipe, members)).sum(axis=0)
-        )
+        rows = metrics.total(task, row_statistics(table, recipes.apply_recipe(recipe, members)).sum(axis=0))
         parts = range(selector.engine.parts)
         sums = np.mean([selector.engine.score(selector.optimistic(steps, p).sum(axis=0)) for p in parts])
         # AU thresholds lie on the edges of bins, VA is clipped only when applied
@@ -128,14 +127,12 @@ def test_a_held_out_fold_has_no_say(corpus):
     """Whatever the truth of a fold is, the recipe for that fold stays the same."""
     members, truth = corpus(VA, {"a": 0.6, "b": 1.0}, tracks=12)
     _, before = choose(VA, members, truth, QUICK)
-    material = build(VA, members, truth, group=grouping(".*"), rate_hz=30)
-    changed = {
-        t: (-v if material.fold[material.names.index(t)] == 2 else v, ok) for t, (v, ok) in truth.items()
-    }
+    table = build(VA, members, truth, group=grouping(".*"), rate_hz=30)
+    changed = {t: (-v if table.fold[table.names.index(t)] == 2 else v, ok) for t, (v, ok) in truth.items()}
     _, after = choose(VA, members, changed, QUICK)
     assert after.fold_recipes[2] == before.fold_recipes[2]
     assert after.recipe != before.recipe
-    mine = [t for t, k in zip(material.names, material.fold, strict=True) if k == 2]
+    mine = [t for t, k in zip(table.names, table.fold, strict=True) if k == 2]
     for track in mine:
         np.testing.assert_array_equal(after.crossfit[track], before.crossfit[track])
 

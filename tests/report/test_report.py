@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from abaw_submit.cli import cli
 from abaw_submit.errors import UserError
 from abaw_submit.metrics import ccc
-from abaw_submit.postprocess.scores import Scores, write_scores
-from abaw_submit.report.run import find_run
+from abaw_submit.report.find import find_run
 from abaw_submit.report.scoreboard import board, board_text
+from abaw_submit.scores.files import Scores, write_scores
 from abaw_submit.store import Stage, write_text
 from abaw_submit.tasks import VA
 
@@ -58,7 +58,7 @@ def test_the_board_scores_pooled_valid_rows_and_pairs_its_lines(run):
 
 def test_the_total_is_the_mean_of_two_pooled_cccs(run):
     from abaw_submit.corpus.annotations import read_annotation_set
-    from abaw_submit.postprocess.scores import gather
+    from abaw_submit.scores.files import gather
 
     task = find_run(run / "work" / "one").tasks[0]
     truth = read_annotation_set(run / "annotations", VA)

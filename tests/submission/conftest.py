@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from abaw_submit.postprocess.scores import Scores, write_scores
+from abaw_submit.scores.files import Scores, write_scores
 from abaw_submit.tasks import TASKS
 
 GOLDEN = Path(__file__).parent / "golden"

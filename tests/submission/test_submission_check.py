@@ -5,9 +5,9 @@ import pytest
 
 from abaw_submit.corpus.templates import read_template, write_template
 from abaw_submit.errors import UserError
-from abaw_submit.submission.asked import asked_for
 from abaw_submit.submission.check import check
 from abaw_submit.submission.encode import located_text
+from abaw_submit.submission.expected import expected_rows
 from abaw_submit.submission.findings import report_lines
 from abaw_submit.submission.grammar import grammar_of
 from abaw_submit.tasks import TASKS
@@ -35,7 +35,7 @@ def checked(tmp_path):
         text = b"".join(located_text(t, values[t], grammar_of(task)) for t in TRACKS)
         target = tmp_path / "s.txt"
         target.write_bytes((header or grammar_of(task).header + "\n").encode() + text)
-        return check(target, task, asked_for(task, template))
+        return check(target, task, expected_rows(task, template))
 
     return run
 
@@ -95,7 +95,7 @@ def test_several_submissions_in_one_folder(checked, tmp_path):
     (tmp_path / "many").mkdir()
     for name in ("one.txt", "two.txt"):
         (tmp_path / "many" / name).write_bytes((tmp_path / "s.txt").read_bytes())
-    report = check(tmp_path / "many", "VA", asked_for("VA", tmp_path / "t.txt"))
+    report = check(tmp_path / "many", "VA", expected_rows("VA", tmp_path / "t.txt"))
     assert (report.ok, [f.kind for f in report.warnings], report.rows) == (True, ["several submissions"], 60)
 
 
@@ -114,7 +114,7 @@ def test_counts_and_the_first_five_places(checked, tmp_path):
         (tmp_path / "s.txt").read_text().replace("b/0000", "b/000").replace("a/00001.jpg,", "a/00001.jpg,x")
     )
     (tmp_path / "s.txt").write_text(text)
-    report = check(tmp_path / "s.txt", "VA", asked_for("VA", tmp_path / "t.txt"))
+    report = check(tmp_path / "s.txt", "VA", expected_rows("VA", tmp_path / "t.txt"))
     assert [(f.kind, f.count, len(f.places)) for f in report.problems] == [
         ("location", 9, 5),
         ("number syntax", 1, 1),
@@ -137,7 +137,7 @@ def test_without_row_counts_gaps_are_found_and_the_rest_is_said(checked, tmp_pat
     (tmp_path / "list.txt").write_text("b\na\nc\n")
     lines = (tmp_path / "s.txt").read_text().splitlines(keepends=True)
     (tmp_path / "s.txt").write_text("".join(lines[:5] + lines[6:]))
-    report = check(tmp_path / "s.txt", "VA", asked_for("VA", tracks=tmp_path / "list.txt"))
+    report = check(tmp_path / "s.txt", "VA", expected_rows("VA", tracks=tmp_path / "list.txt"))
     assert {f.kind: str(f.places[0]) for f in report.problems} == {
         "missing track": "s.txt, c",
         "missing row": "s.txt, b row 5",
@@ -149,7 +149,7 @@ def test_without_row_counts_gaps_are_found_and_the_rest_is_said(checked, tmp_pat
 
 def test_multi_task_lists_hold_pictures_twice(tmp_path, golden):
     folder = golden / "edition_7"
-    asked = asked_for("MTL", folder / "MTL_sample.txt")
+    asked = expected_rows("MTL", folder / "MTL_sample.txt")
     lines = (folder / "MTL.txt").read_text().splitlines(keepends=True)
     cases = {
         "missing row": lines[:-1],
@@ -166,9 +166,9 @@ def test_multi_task_lists_hold_pictures_twice(tmp_path, golden):
 
 def test_asked_badly(tmp_path, golden):
     with pytest.raises(UserError, match="Nothing to check against"):
-        asked_for("VA")
+        expected_rows("VA")
     with pytest.raises(UserError, match="is a template of VA; the task asked for is AU"):
-        asked_for("AU", golden / "edition_6/VA_sample.txt")
+        expected_rows("AU", golden / "edition_6/VA_sample.txt")
     with pytest.raises(UserError, match="Nothing at"):
         check(tmp_path / "none", "VA")
     with pytest.raises(UserError, match=r'Unknown task "VO". Available: AU, CE'):

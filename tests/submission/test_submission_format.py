@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.scores.files import Scores
 from abaw_submit.submission.format import format_files
 from abaw_submit.tasks import TASKS, VA
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abaw_submit.corpus.templates import read_template
-from abaw_submit.submission.asked import Asked
 from abaw_submit.submission.check import check
+from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.tasks import TASKS
 
 ROWS = {"a_left": 3, "102": 2}
@@ -70,5 +70,5 @@ def test_the_checker_agrees_with_a_plain_reading(tmp_path_factory, task, data):
     (folder / "t.txt").write_text(valid_text(task))
     (folder / "s.txt").write_bytes(text.encode())
     template = read_template(folder / "t.txt")
-    report = check(folder / "s.txt", task, Asked(dict(template.tracks), template))
+    report = check(folder / "s.txt", task, ExpectedRows(dict(template.tracks), template))
     assert report.ok == plainly_valid(task, text), [f.kind for f in report.problems]

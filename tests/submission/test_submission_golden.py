@@ -6,8 +6,8 @@ They were written by hand from docs/reference/formats.md, not by this package.
 import pytest
 
 from abaw_submit.errors import UserError
-from abaw_submit.submission.asked import asked_for
 from abaw_submit.submission.check import PER_TRACK, SINGLE, check
+from abaw_submit.submission.expected import expected_rows
 from abaw_submit.submission.findings import report_lines
 from abaw_submit.submission.format import format_files
 
@@ -29,7 +29,7 @@ def test_single_file_editions(golden, score_file, tmp_path, edition, task):
 def test_single_files_are_accepted(golden, edition, task, template):
     folder = golden / f"edition_{edition}"
     rows = folder / (f"{task}_sample.txt" if template == "sample" else f"{task}.txt")
-    report = check(folder / f"{task}.txt", task, asked_for(task, rows))
+    report = check(folder / f"{task}.txt", task, expected_rows(task, rows))
     assert (report.ok, report.dialect, report.rows, len(report.tracks)) == (True, SINGLE, 5, 2)
 
 
@@ -47,7 +47,7 @@ def test_per_track_editions(golden, score_file, tmp_path, edition, task):
 @pytest.mark.parametrize(("edition", "task"), PER_TRACK_FOLDERS)
 @pytest.mark.parametrize("given", [True, False])
 def test_per_track_folders_are_accepted(golden, edition, task, given):
-    asked = asked_for(task, tracks=golden / "tracks.txt", rows_from=golden / "edition_5/VA.txt")
+    asked = expected_rows(task, tracks=golden / "tracks.txt", rows_from=golden / "edition_5/VA.txt")
     target = golden / f"edition_{edition}" / task
     report = check(target, task, asked, edition if given else None)
     assert (report.ok, report.dialect, report.rows) == (True, PER_TRACK, 5)
@@ -69,7 +69,7 @@ def test_multi_task_files(golden, score_file, tmp_path, edition):
     scores = [score_file(task) for task in ("AU", "EXPR", "VA")]
     format_files("MTL", scores, out, folder / "MTL_sample.txt", edition=edition)
     assert out.read_bytes() == (folder / "MTL.txt").read_bytes()
-    assert check(out, "MTL", asked_for("MTL", folder / "MTL_sample.txt")).ok
+    assert check(out, "MTL", expected_rows("MTL", folder / "MTL_sample.txt")).ok
 
 
 def test_multi_task_needs_all_three(golden, score_file, tmp_path):
@@ -81,6 +81,6 @@ def test_multi_task_needs_all_three(golden, score_file, tmp_path):
 
 def test_compound_expressions_are_accepted(golden):
     folder = golden / "edition_8"
-    report = check(folder / "CE.txt", "CE", asked_for("CE", folder / "CE_sample.txt"))
+    report = check(folder / "CE.txt", "CE", expected_rows("CE", folder / "CE_sample.txt"))
     assert report.ok
     assert not report.warnings

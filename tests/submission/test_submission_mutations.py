@@ -4,8 +4,8 @@ import zipfile
 
 import pytest
 
-from abaw_submit.submission.asked import asked_for
 from abaw_submit.submission.check import check
+from abaw_submit.submission.expected import expected_rows
 from abaw_submit.tasks import TASKS
 
 ROWS = {"b-30-640x360": 4, "a_left": 3, "102": 5}
@@ -219,7 +219,7 @@ def checked(request, tmp_path):
             target = tmp_path / "submission.zip"
             with zipfile.ZipFile(target, "w") as archive:
                 archive.writestr("predictions.txt", data)
-        return check(target, task, asked_for(task, tmp_path / "template.txt"))
+        return check(target, task, expected_rows(task, tmp_path / "template.txt"))
 
     return run
 
@@ -320,7 +320,7 @@ def checked_tracks(request, tmp_path):
             for name, text in files.items():
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 (target / name).write_bytes(text.encode())
-        asked = asked_for(task, tracks=tmp_path / "list.txt", rows_from=tmp_path / "rows.txt")
+        asked = expected_rows(task, tracks=tmp_path / "list.txt", rows_from=tmp_path / "rows.txt")
         return check(target, task, asked)
 
     return run
@@ -376,13 +376,13 @@ def damage(path):
 def test_zips(tmp_path, entries, kinds):
     (tmp_path / "t.txt").write_text(whole("VA"))
     zip_of(tmp_path / "s.zip", [(name, whole("VA") if text == "valid" else text) for name, text in entries])
-    report = check(tmp_path / "s.zip", "VA", asked_for("VA", tmp_path / "t.txt"))
+    report = check(tmp_path / "s.zip", "VA", expected_rows("VA", tmp_path / "t.txt"))
     assert [f.kind for f in report.problems] == kinds
 
 
 def test_a_damaged_zip_and_no_zip(tmp_path):
     (tmp_path / "t.txt").write_text(whole("VA"))
-    asked = asked_for("VA", tmp_path / "t.txt")
+    asked = expected_rows("VA", tmp_path / "t.txt")
     zip_of(tmp_path / "s.zip", [("p.txt", whole("VA"))])
     damage(tmp_path / "s.zip")
     assert [f.kind for f in check(tmp_path / "s.zip", "VA", asked).problems] == ["zip"]

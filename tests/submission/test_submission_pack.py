@@ -8,7 +8,7 @@ import pytest
 
 from abaw_submit.errors import ProblemsFound, UserError
 from abaw_submit.store import sha256_file
-from abaw_submit.submission.asked import asked_for
+from abaw_submit.submission.expected import expected_rows
 from abaw_submit.submission.format import format_files
 from abaw_submit.submission.pack import pack, read_sidecar
 
@@ -23,7 +23,7 @@ def submission(tmp_path, golden, score_file):
 
 def test_the_same_files_give_the_same_bytes(submission, tmp_path):
     path, template = submission
-    asked = asked_for("VA", template)
+    asked = expected_rows("VA", template)
     first = pack([path], tmp_path / "one.zip", "VA", asked)
     os.utime(path, (0, 0))  # dates of files do not matter
     pack([path], tmp_path / "two.zip", "VA", asked)
@@ -38,7 +38,7 @@ def test_the_same_files_give_the_same_bytes(submission, tmp_path):
 def test_a_folder_is_packed_in_name_order_without_its_record(tmp_path, golden, score_file):
     format_files("EXPR", [score_file("EXPR")], tmp_path / "expr", tracks=golden / "tracks.txt")
     assert (tmp_path / "expr/record.json").is_file()
-    asked = asked_for("EXPR", tracks=golden / "tracks.txt")
+    asked = expected_rows("EXPR", tracks=golden / "tracks.txt")
     pack([tmp_path / "expr"], tmp_path / "a.zip", "EXPR", asked)
     files = sorted((tmp_path / "expr").glob("*.txt"), reverse=True)
     pack(files, tmp_path / "b.zip", "EXPR", asked)
@@ -49,7 +49,7 @@ def test_a_folder_is_packed_in_name_order_without_its_record(tmp_path, golden, s
 
 def test_the_sidecar_says_where_everything_came_from(submission, tmp_path):
     path, template = submission
-    pack([path], tmp_path / "s.zip", "VA", asked_for("VA", template), rows_source=template)
+    pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template), rows_source=template)
     told = read_sidecar(tmp_path / "s.zip")
     assert told["sha256"] == sha256_file(tmp_path / "s.zip")
     assert (told["task"], told["rows"], told["dialect"]) == ("VA", 5, "single file")
@@ -66,13 +66,13 @@ def test_the_sidecar_says_where_everything_came_from(submission, tmp_path):
 def test_a_file_changed_after_format_has_no_provenance(submission, tmp_path):
     path, template = submission
     path.write_text(path.read_text().replace("0.500000", "0.600000"))
-    pack([path], tmp_path / "s.zip", "VA", asked_for("VA", template))
+    pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template))
     assert "stage" not in read_sidecar(tmp_path / "s.zip")["files"][0]["from"]
 
 
 def test_a_zip_that_was_changed_is_not_the_one_described(submission, tmp_path):
     path, template = submission
-    pack([path], tmp_path / "s.zip", "VA", asked_for("VA", template))
+    pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template))
     with zipfile.ZipFile(tmp_path / "s.zip", "a") as archive:
         archive.writestr("more.txt", "")
     with pytest.raises(UserError, match=r"is not the zip that s.zip.json describes"):
@@ -88,7 +88,7 @@ def test_what_fails_the_check_is_not_packed(submission, tmp_path, known):
     before = (tmp_path / "s.zip").read_bytes()
     path.write_text(path.read_text().replace("0.500000", "1.500000"))
     with pytest.raises(ProblemsFound, match=r"Not packed.*range \(1\), first va.txt, line 4: valence is"):
-        pack([path], tmp_path / "s.zip", "VA", asked_for("VA", template) if known else None)
+        pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template) if known else None)
     assert (tmp_path / "s.zip").read_bytes() == before
 
 
@@ -96,14 +96,14 @@ def test_an_incomplete_file_is_not_packed(submission, tmp_path):
     path, template = submission
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(ProblemsFound, match="missing row"):
-        pack([path], tmp_path / "s.zip", "VA", asked_for("VA", template))
+        pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template))
     assert not (tmp_path / "s.zip").exists()
     assert not (tmp_path / "s.zip.json").exists()
 
 
 def test_packed_once_and_again_when_a_file_changes(submission, tmp_path):
     path, template = submission
-    asked = asked_for("VA", template)
+    asked = expected_rows("VA", template)
     pack([path], tmp_path / "s.zip", "VA", asked)
     stamp = (tmp_path / "s.zip").stat().st_mtime_ns
     pack([path], tmp_path / "s.zip", "VA", asked)
@@ -135,7 +135,7 @@ def test_odd_inputs_are_refused(submission, tmp_path):
 def test_the_sidecar_is_the_same_each_time(submission, tmp_path):
     path, template = submission
     for name in ("a", "b"):
-        pack([path], tmp_path / name / "s.zip", "VA", asked_for("VA", template))
+        pack([path], tmp_path / name / "s.zip", "VA", expected_rows("VA", template))
     one, two = ((tmp_path / name / "s.zip.json").read_bytes() for name in ("a", "b"))
     assert one == two
     assert json.loads(one)["warnings"] == []

@@ -8,11 +8,11 @@ from hypothesis.extra import numpy as hnp
 
 from abaw_submit.corpus.annotations import read_annotation
 from abaw_submit.corpus.templates import write_template
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import Scores
-from abaw_submit.submission.asked import Asked, asked_for
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores
 from abaw_submit.submission.check import check
 from abaw_submit.submission.encode import track_text
+from abaw_submit.submission.expected import ExpectedRows, expected_rows
 from abaw_submit.submission.format import write_single, write_tracks
 from abaw_submit.submission.grammar import grammar_of
 from abaw_submit.tasks import TASKS
@@ -44,7 +44,7 @@ def test_single_file_round_trip(tmp_path_factory, name, data):
     rows = {track: len(scores[track]) for track in data.draw(st.permutations(list(scores)))}
     write_template(folder / "t.txt", rows, task)
     write_single([scores], rows, grammar_of(task), folder / "out.txt")
-    assert check(folder / "out.txt", name, asked_for(name, folder / "t.txt")).problems == []
+    assert check(folder / "out.txt", name, expected_rows(name, folder / "t.txt")).problems == []
     lines = (folder / "out.txt").read_text().splitlines()[1:]
     read = [(line.split(",")[0], [float(v) for v in line.split(",")[1:]]) for line in lines]
     expected = [(f"{t}/{k + 1:05d}.jpg", row) for t in rows for k, row in enumerate(decide(task, scores[t]))]
@@ -62,7 +62,7 @@ def test_per_track_round_trip(tmp_path_factory, name, data):
     scores = data.draw(scored_tracks(task))
     rows = {track: len(values) for track, values in scores.items()}
     write_tracks([scores], rows, grammar_of(task, 3), folder / "out")
-    assert check(folder / "out", name, Asked(dict(rows))).problems == []
+    assert check(folder / "out", name, ExpectedRows(dict(rows))).problems == []
     for track in scores:
         read = read_annotation(folder / "out" / f"{track}.txt", task)
         np.testing.assert_allclose(read.values, decide(task, scores[track]), rtol=0, atol=6e-7)

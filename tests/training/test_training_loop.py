@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from abaw_submit.errors import UserError
-from abaw_submit.training.checkpoints import (
+from abaw_submit.models.checkpoint import (
     LAST_NAME,
     read_config,
     read_last,

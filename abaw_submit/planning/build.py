@@ -7,16 +7,17 @@ from pathlib import Path
 
 from abaw_submit.corpus.annotations import read_annotation_set
 from abaw_submit.errors import UserError
+from abaw_submit.planning.compare import Candidate, build_plan
+from abaw_submit.planning.fold_scores import FoldScores, read_fold_scores
+from abaw_submit.planning.report import plan_dict, plan_lines
+from abaw_submit.planning.settings import PlanSettings
 from abaw_submit.postprocess.recipe import write_recipe
-from abaw_submit.postprocess.scores import write_scores
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.scores.files import write_scores
 from abaw_submit.store import Stage, write_json, write_text
-from abaw_submit.submission.asked import Asked, asked_for
-from abaw_submit.submission.compare import Candidate, Progress, build_plan
-from abaw_submit.submission.foldscores import FoldScores, read_fold_scores
+from abaw_submit.submission.expected import ExpectedRows, expected_rows
 from abaw_submit.submission.format import format_files
 from abaw_submit.submission.pack import pack
-from abaw_submit.submission.planreport import plan_dict, plan_lines
-from abaw_submit.submission.plansettings import PlanSettings
 from abaw_submit.tasks import Task
 
 PLAN_JSON, PLAN_TEXT = "plan.json", "plan.md"
@@ -32,7 +33,7 @@ def make_plan(
     tracks: Path | None = None,
     edition: int | None = None,
     settings: PlanSettings | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> list[str]:
     """The stage: build the candidates, compare them, write and pack each.
 
@@ -55,7 +56,7 @@ def make_plan(
     """
     settings = settings or PlanSettings()
     official, folds = read_fold_scores(fold_scores, task)
-    asked = asked_for(task.name, template, tracks)
+    asked = expected_rows(task.name, template, tracks)
     everything = [*folds, *([official] if official else [])]
     sources = [path for fold in everything for path in fold.paths]
     rows_source = template or tracks
@@ -83,7 +84,7 @@ def make_plan(
     return lines
 
 
-def _test_rows(asked: Asked, folds: list[FoldScores]) -> dict[str, int]:
+def _test_rows(asked: ExpectedRows, folds: list[FoldScores]) -> dict[str, int]:
     """The rows to submit; for a list of tracks as many as the scores have.
 
     Raises:
@@ -105,7 +106,7 @@ def _write(
     template: Path | None,
     tracks: Path | None,
     edition: int | None,
-    asked: Asked,
+    asked: ExpectedRows,
 ) -> list[Path]:
     """Write a candidate's recipe, scores, official files and zip, each with its record."""
     task = candidate.test.task

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from abaw_submit.corpus.crops import jpeg_size, load_crop
 from abaw_submit.errors import UserError
-from abaw_submit.features.images import jpeg_size, load_crop
 
 
 @pytest.fixture

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from abaw_submit import metrics
+from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation
-from abaw_submit.postprocess.decide import decide
+from abaw_submit.planning.agreement import agreement_table, rows_changed, test_labels
+from abaw_submit.planning.fold_scores import FoldScores
+from abaw_submit.planning.ideas import IDEAS, MEMBER, Idea, apply_to_test, cross_fit, engine_for, fit
+from abaw_submit.planning.settings import PlanSettings
 from abaw_submit.postprocess.ensemble import average_folds
-from abaw_submit.postprocess.material import Material, build, grouping
 from abaw_submit.postprocess.recipe import Recipe, nothing
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.postprocess.score_table import ScoreTable, build, grouping
 from abaw_submit.postprocess.smoothing import candidates as filters
-from abaw_submit.submission.agreement import agreement_table, rows_changed, test_labels
-from abaw_submit.submission.candidates import IDEAS, MEMBER, Idea, apply_to_test, cross_fit, engine_for, fit
-from abaw_submit.submission.foldscores import FoldScores
-from abaw_submit.submission.plansettings import PlanSettings
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import Task
-
-Float = npt.NDArray[np.float64]
-Progress = Callable[[Sequence[Idea]], Iterable[Idea]]
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Plan:
     task: Task
     rows: int
     candidates: list[Candidate]
-    agreement: Float
+    agreement: F64
 
 
 def build_plan(
@@ -89,7 +88,7 @@ def build_plan(
     annotations: Mapping[str, Annotation],
     rows: Mapping[str, int],
     settings: PlanSettings,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> Plan:
     """Build and compare the candidates; nothing is written.
 
@@ -104,7 +103,7 @@ def build_plan(
     """
     truth = {track: (a.values, a.valid) for track, a in annotations.items()}
     out_of_fold = average_folds([fold.validation for fold in folds])
-    material = build(
+    table = build(
         task,
         {MEMBER: out_of_fold},
         truth,
@@ -112,28 +111,26 @@ def build_plan(
         group=grouping(settings.group),
         rate_hz=settings.rate_hz,
     )
-    engine = engine_for(material, filters(settings.filters))
+    engine = engine_for(table, filters(settings.filters))
     parts = [fold.test for fold in [*folds, *([official] if official else [])]]
     single = official or folds[0]
     ideas = [IDEAS[0] if official else _first_fold(single), *IDEAS[1:]]
     candidates: list[Candidate] = []
-    stats: list[dict[str, Float]] = []
+    stats: list[dict[str, F64]] = []
     labels: list[npt.NDArray[np.generic]] = []
-    for number, idea in enumerate(progress(ideas) if progress else ideas, start=1):
+    for number, idea in enumerate(progress(ideas, label="candidates"), start=1):
         if number == 1:
             recipe = nothing(task, [MEMBER])
             scored, test = single.validation, single.test
         else:
-            recipe = fit(engine, tuple(range(material.folds)), idea)
+            recipe = fit(engine, tuple(range(table.folds)), idea)
             scored = cross_fit(engine, idea, out_of_fold) if idea.steps else out_of_fold
             test = apply_to_test(recipe, average_folds(parts, idea.restore))
         stats.append(_statistics(task, scored, truth))
         labels.append(test_labels(test, rows))
         same = [c.idea.name for c, other in zip(candidates, labels, strict=False) if _same(other, labels[-1])]
         gain = (
-            _step(task, ideas[number - 2].name, stats[-1], stats[-2], material, settings)
-            if candidates
-            else None
+            _step(task, ideas[number - 2].name, stats[-1], stats[-2], table, settings) if candidates else None
         )
         candidates.append(
             Candidate(
@@ -141,7 +138,7 @@ def build_plan(
                 idea,
                 recipe,
                 Scores(task, {track: test[track] for track in rows}),
-                _score(task, stats[-1], material, settings),
+                _score(task, stats[-1], table, settings),
                 gain,
                 0,
                 same[0] if same else "",
@@ -165,7 +162,7 @@ def _same(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> bool:
 
 def _statistics(
     task: Task, scores: Scores, truth: Mapping[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
-) -> dict[str, Float]:
+) -> dict[str, F64]:
     """Sums of each annotated track, from which any score follows."""
     return {
         track: metrics.statistics(task, truth[track][0], decide(task, scores[track]), truth[track][1])
@@ -174,19 +171,19 @@ def _statistics(
     }
 
 
-def _score(task: Task, stats: dict[str, Float], material: Material, settings: PlanSettings) -> metrics.Score:
+def _score(task: Task, stats: dict[str, F64], table: ScoreTable, settings: PlanSettings) -> metrics.Score:
     names = sorted(stats)
     return metrics.score_of_statistics(
         task,
         np.stack([stats[track] for track in names]),
         resamples=settings.resamples,
         seed=settings.seed,
-        groups=_groups(names, material, settings),
+        groups=_groups(names, table, settings),
     )
 
 
-def _groups(names: list[str], material: Material, settings: PlanSettings) -> list[str]:
-    known = dict(zip(material.names, material.groups, strict=True))
+def _groups(names: list[str], table: ScoreTable, settings: PlanSettings) -> list[str]:
+    known = dict(zip(table.names, table.groups, strict=True))
     group = grouping(settings.group)
     return [known.get(track) or group(track) for track in names]
 
@@ -194,16 +191,16 @@ def _groups(names: list[str], material: Material, settings: PlanSettings) -> lis
 def _step(
     task: Task,
     against: str,
-    mine: dict[str, Float],
-    before: dict[str, Float],
-    material: Material,
+    mine: dict[str, F64],
+    before: dict[str, F64],
+    table: ScoreTable,
     settings: PlanSettings,
 ) -> Step | None:
     """The paired difference on the tracks both have; None if there are none."""
     names = sorted(set(mine) & set(before))
     if not names:
         return None
-    counts = metrics.bootstrap_counts(_groups(names, material, settings), settings.resamples, settings.seed)
+    counts = metrics.bootstrap_counts(_groups(names, table, settings), settings.resamples, settings.seed)
     totals, samples = [], []
     for stats in (mine, before):
         stack = np.stack([stats[track] for track in names])

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.features.cache import FLOAT16_MAX
-from abaw_submit.features.sound import RATE_HZ, Block, Samples
+from abaw_submit.arrays import F32, F64, FLOAT16_MAX
+from abaw_submit.audio.sound import RATE_HZ, Block, Samples
 
 SLACK_S = 0.05  # rows this close before or after the sound still have it (codecs start a frame late)
-
-Times = npt.NDArray[np.float64]
-Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Window:
     core: tuple[int, int]
     is_last: bool
 
-    def time_of(self, sample: npt.ArrayLike) -> Times:
+    def time_of(self, sample: npt.ArrayLike) -> F64:
         """Time of sample numbers (may be fractions), in seconds on the container's clock."""
         return self.start_s + (np.asarray(sample, np.float64) - self.first) / RATE_HZ
 
@@ -89,7 +86,7 @@ class Aligner:
         self._last = np.zeros(dim, np.float32)
         self.values: npt.NDArray[np.float16] = np.zeros((len(self._times), dim), np.float16)
 
-    def add(self, times_s: Times, vectors: Vectors) -> None:
+    def add(self, times_s: F64, vectors: F32) -> None:
         """Take the next vectors of the stream.
 
         Args:
@@ -127,7 +124,7 @@ class Aligner:
         self.values[~valid] = 0
         return valid
 
-    def _put(self, upto: int, vectors: Vectors) -> None:
+    def _put(self, upto: int, vectors: F32) -> None:
         """Set the rows before `upto`, in order of time: (n, dim), or (dim,) for all of them."""
         if upto > self._next:
             rows = self._order[self._next : upto]

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from abaw_submit.submission.compare import Candidate, Plan
+    from abaw_submit.planning.compare import Candidate, Plan
 
 
 def plan_lines(plan: Plan) -> list[str]:

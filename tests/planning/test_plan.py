@@ -13,16 +13,16 @@ from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.templates import write_template
 from abaw_submit.errors import UserError
 from abaw_submit.metrics import ccc
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import Scores, read_scores, write_scores
-from abaw_submit.submission.agreement import agreement, agreement_table, rows_changed
-from abaw_submit.submission.asked import asked_for
-from abaw_submit.submission.candidates import width_rows
+from abaw_submit.planning.agreement import agreement, agreement_table, rows_changed
+from abaw_submit.planning.compare import build_plan
+from abaw_submit.planning.fold_scores import FoldScores, read_fold_scores
+from abaw_submit.planning.ideas import width_rows
+from abaw_submit.planning.report import plan_lines, teaching
+from abaw_submit.planning.settings import PlanSettings
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores, read_scores, write_scores
 from abaw_submit.submission.check import check
-from abaw_submit.submission.compare import build_plan
-from abaw_submit.submission.foldscores import FoldScores, read_fold_scores
-from abaw_submit.submission.planreport import plan_lines, teaching
-from abaw_submit.submission.plansettings import PlanSettings
+from abaw_submit.submission.expected import expected_rows
 from abaw_submit.tasks import AU, EXPR, TASKS, VA
 
 SETTINGS = PlanSettings(crossfit_folds=3, filters=12, resamples=100)
@@ -212,7 +212,7 @@ def test_all_five_are_written_and_pass_the_check(run_folder, task):
         "5_wide.zip",
     ]
     for path in zips:
-        assert check(path, task, asked_for(task, folder / "template.txt")).ok
+        assert check(path, task, expected_rows(task, folder / "template.txt")).ok
         told = json.loads(path.with_name(f"{path.name}.json").read_text())
         scores = told["files"][0]["from"]["inputs"][0]
         assert scores["stage"] == "plan-scores"

@@ -14,7 +14,7 @@ from abaw_submit.submission.grammar import grammar_of, grammar_of_header
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExpectedRows:
     """What the submission has to hold.
 
     Attributes:
@@ -28,9 +28,9 @@ class Asked:
     listed: MtlList | None = None
 
 
-def asked_for(
+def expected_rows(
     kind: str, template: Path | None = None, tracks: Path | None = None, rows_from: Path | None = None
-) -> Asked:
+) -> ExpectedRows:
     """What a template, or a list of tracks with row counts from elsewhere, asks for.
 
     Raises:
@@ -39,17 +39,17 @@ def asked_for(
     if kind == "MTL":
         if template is None:
             raise UserError("Nothing to check against: give the list of pictures as --template FILE.")
-        return Asked({}, None, read_mtl(template))
+        return ExpectedRows({}, None, read_mtl(template))
     if template is not None:
         read = read_template(template)
         refuse_other_task(read, kind)
         if tracks is None:
-            return Asked(dict(read.tracks), read)
+            return ExpectedRows(dict(read.tracks), read)
     if tracks is None:
         raise UserError("Nothing to check against: give --template FILE, or --tracks FILE (editions 1 to 3).")
     source = rows_from or template
     rows = official_rows(source) if source is not None else {}
-    return Asked({track: rows.get(track) for track in read_track_list(tracks)})
+    return ExpectedRows({track: rows.get(track) for track in read_track_list(tracks)})
 
 
 def refuse_other_task(template: Template, kind: str) -> None:

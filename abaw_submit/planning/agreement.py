@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.metrics import ccc
-from abaw_submit.postprocess.decide import decide
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores
 from abaw_submit.submission.grammar import Labels
 from abaw_submit.tasks import Task
 

@@ -11,14 +11,15 @@ from typing import cast
 
 import numpy as np
 
+from abaw_submit.arrays import F32
 from abaw_submit.postprocess.engine import Columns, Engine, Folds
-from abaw_submit.postprocess.material import Material
 from abaw_submit.postprocess.recipe import Column, Recipe, apply_recipe, nothing
-from abaw_submit.postprocess.scores import FloatArray, Scores
+from abaw_submit.postprocess.score_table import ScoreTable
 from abaw_submit.postprocess.search_au import SearchAU
 from abaw_submit.postprocess.search_expr import SearchEXPR
 from abaw_submit.postprocess.search_va import SearchVA
 from abaw_submit.postprocess.smoothing import Filter, parse_filter
+from abaw_submit.scores.files import Scores
 
 MEMBER = "folds"
 WIDER = 2.0  # the wide candidate's filters are at least this much wider
@@ -83,10 +84,10 @@ IDEAS = (
 )
 
 
-def engine_for(material: Material, pairs: list[Pair]) -> Engine:
+def engine_for(table: ScoreTable, pairs: list[Pair]) -> Engine:
     """The search of a task."""
-    search = {"AU": SearchAU, "EXPR": SearchEXPR, "VA": SearchVA}[material.task.name]
-    return cast(Engine, search(material, pairs))
+    search = {"AU": SearchAU, "EXPR": SearchEXPR, "VA": SearchVA}[table.task.name]
+    return cast(Engine, search(table, pairs))
 
 
 def width_rows(before: str, after: str, rate_hz: float) -> float:
@@ -104,9 +105,9 @@ def width_rows(before: str, after: str, rate_hz: float) -> float:
 
 def fit(engine: Engine, folds: Folds, idea: Idea) -> Recipe:
     """The recipe of an idea from the tracks of some folds."""
-    material = engine.material
+    table = engine.table
     if not idea.steps:
-        return nothing(material.task, material.members)
+        return nothing(table.task, table.members)
     steps = frozenset(idea.steps & set(engine.steps()))
     columns: list[Column] = []
     for part in range(engine.parts):
@@ -114,22 +115,22 @@ def fit(engine: Engine, folds: Folds, idea: Idea) -> Recipe:
         if idea.wide:
             fitted = engine.fit(part, folds, steps, _wider(engine, fitted))
         columns += fitted
-    by_name = dict(zip(material.task.columns, columns, strict=True))
+    by_name = dict(zip(table.task.columns, columns, strict=True))
     kept = tuple(step for step in engine.steps() if step in steps)
     return Recipe(
-        material.task.name,
-        material.members,
+        table.task.name,
+        table.members,
         by_name,
         kept,
         restore=idea.restore,
-        rate_hz=material.rate_hz,
+        rate_hz=table.rate_hz,
         notes={"candidate": idea.name},
     )
 
 
 def _wider(engine: Engine, fitted: Columns) -> tuple[int, ...]:
     """The filters at least twice as wide as the fitted ones; the widest one if there are none."""
-    rate_hz = engine.material.rate_hz
+    rate_hz = engine.table.rate_hz
     widths = np.array([width_rows(str(before), str(after), rate_hz) for before, after in engine.pairs])
     wanted = WIDER * max(max(width_rows(c.before, c.after, rate_hz) for c in fitted), 1.0)
     found = tuple(np.flatnonzero(widths >= wanted).tolist())
@@ -138,15 +139,15 @@ def _wider(engine: Engine, fitted: Columns) -> tuple[int, ...]:
 
 def cross_fit(engine: Engine, idea: Idea, out_of_fold: Scores) -> Scores:
     """Each track's scores under the recipe fitted without its fold."""
-    material = engine.material
-    tracks: dict[str, FloatArray] = {}
-    everything: Folds = tuple(range(material.folds))
+    table = engine.table
+    tracks: dict[str, F32] = {}
+    everything: Folds = tuple(range(table.folds))
     for k in everything:
         recipe = fit(engine, tuple(j for j in everything if j != k), idea)
-        mine = [t for t, fold in zip(material.names, material.fold, strict=True) if fold == k]
-        part = Scores(material.task, {track: out_of_fold[track] for track in mine})
+        mine = [t for t, fold in zip(table.names, table.fold, strict=True) if fold == k]
+        part = Scores(table.task, {track: out_of_fold[track] for track in mine})
         tracks.update(apply_recipe(recipe, {MEMBER: part}).tracks)
-    return Scores(material.task, {track: tracks[track] for track in sorted(tracks)})
+    return Scores(table.task, {track: tracks[track] for track in sorted(tracks)})
 
 
 def apply_to_test(recipe: Recipe, test: Scores) -> Scores:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,14 @@ from abaw_submit.faces.crop import (
     remove_leftovers,
 )
 from abaw_submit.faces.detect import DetectorSpec
+from abaw_submit.faces.jobs import VideoJob, plan_jobs, take_shard, wanted_tracks
 from abaw_submit.faces.overrides import Override
-from abaw_submit.faces.plan import VideoJob, plan_jobs, take_shard, wanted_tracks
 from abaw_submit.faces.settings import CropSettings
+from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, write_text
 
 SUMMARY_NAME = "summary.csv"
 SUMMARY_COLUMNS = ("decoded", "official", "rows", "found", "filled", "longest_gap", "bad_packets")
-
-Progress = Callable[[Iterable[CropResult], int], Iterator[CropResult]]
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def crop_corpus(
     overrides: Sequence[Override] = (),
     workers: Workers | None = None,
     shard: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> CropReport:
     """Crop all wanted tracks of all videos into `out`.
 
@@ -186,7 +185,7 @@ def _task(
     return CropTask(job, out, detector, settings, own)
 
 
-def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress | None) -> list[CropResult]:
+def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress) -> list[CropResult]:
     """Results in the order of the tasks' names; the largest videos are started first."""
     order = sorted(tasks, key=lambda t: (-_bytes(t.job), t.job.name))
     jobs = min(workers.jobs or joblib.cpu_count(), len(order)) or 1
@@ -197,8 +196,7 @@ def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress | None
     else:
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         results = parallel(joblib.delayed(crop_video)(task) for task in order)
-    if progress is not None:
-        results = progress(results, len(order))
+    results = progress(results, len(order), "crop")
     return sorted(results, key=lambda r: r.name)
 
 

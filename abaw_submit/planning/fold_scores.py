@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess.scores import Scores, read_scores
+from abaw_submit.scores.files import Scores, read_scores
 from abaw_submit.tasks import Task
 
 VALIDATION, TEST = "scores_validation", "scores_test"

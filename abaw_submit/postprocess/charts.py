@@ -11,9 +11,9 @@ import matplotlib
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.postprocess.material import Material
-from abaw_submit.postprocess.scores import Scores
+from abaw_submit.postprocess.score_table import ScoreTable
 from abaw_submit.postprocess.smoothing import parse_filter
+from abaw_submit.scores.files import Scores
 from abaw_submit.store import atomic_path
 
 matplotlib.use("Agg")
@@ -23,13 +23,13 @@ _COLOURS = {"median": "#4c78a8", "mean": "#f58518", "gaussian": "#54a24b", "savg
 _BEFORE, _AFTER, _TRUTH = "#b0b0b0", "#d62728", "#222222"
 
 
-def draw_all(out: Path, summary: Mapping[str, Any], material: Material, crossfit: Scores) -> list[Path]:
+def draw_all(out: Path, summary: Mapping[str, Any], table: ScoreTable, crossfit: Scores) -> list[Path]:
     """Draw every picture into a folder; gives the files."""
     figures = {
         "windows": _windows(summary),
         "reliability": _reliability(summary),
         "weights": _weights(summary),
-        "timelines": _timelines(summary, material, crossfit),
+        "timelines": _timelines(summary, table, crossfit),
         "steps": _steps(summary),
     }
     paths = []
@@ -136,13 +136,13 @@ def _weights(summary: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _timelines(summary: Mapping[str, Any], material: Material, crossfit: Scores) -> Any:
+def _timelines(summary: Mapping[str, Any], table: ScoreTable, crossfit: Scores) -> Any:
     """Truth, plain mean and cross-fitted result of the tracks that gain and lose most."""
     gains = summary["track_gains"]
     names = list(dict.fromkeys(r["track"] for r in (*gains[:2], *gains[-2:])))
     worth = {r["track"]: r["gain"] for r in gains}
-    task = material.task
-    outputs = list(range(task.outputs)) if task.name == "VA" else [_liveliest(material, names)]
+    task = table.task
+    outputs = list(range(task.outputs)) if task.name == "VA" else [_liveliest(table, names)]
     figure, axes = plt.subplots(
         len(names),
         len(outputs),
@@ -151,13 +151,13 @@ def _timelines(summary: Mapping[str, Any], material: Material, crossfit: Scores)
         squeeze=False,
     )
     for line, name in zip(axes, names, strict=True):
-        k = material.names.index(name)
-        rows = slice(int(material.starts[k]), int(material.starts[k + 1]))
-        valid = material.valid[rows]
+        k = table.names.index(name)
+        rows = slice(int(table.starts[k]), int(table.starts[k + 1]))
+        valid = table.valid[rows]
         for axis, o in zip(line, outputs, strict=True):
-            truth = _truth(material, rows, o)
+            truth = _truth(table, rows, o)
             axis.plot(np.where(valid, truth, np.nan), color=_TRUTH, linewidth=1.2, label="truth")
-            axis.plot(material.scores[:, o, rows].mean(axis=0), color=_BEFORE, linewidth=0.7, label="before")
+            axis.plot(table.scores[:, o, rows].mean(axis=0), color=_BEFORE, linewidth=0.7, label="before")
             axis.plot(crossfit[name][:, o], color=_AFTER, linewidth=1, label="after, cross-fitted")
             axis.set_title(f"{name}, {task.columns[o]}: {worth[name]:+.4f} of the score", fontsize=8)
             axis.tick_params(labelsize=7)
@@ -166,18 +166,18 @@ def _timelines(summary: Mapping[str, Any], material: Material, crossfit: Scores)
     return figure
 
 
-def _truth(material: Material, rows: slice, output: int) -> npt.NDArray[np.float32]:
-    if material.task.name == "EXPR":
-        return np.asarray(material.truth[rows, 0] == output, np.float32)
-    return np.asarray(material.truth[rows, output])
+def _truth(table: ScoreTable, rows: slice, output: int) -> npt.NDArray[np.float32]:
+    if table.task.name == "EXPR":
+        return np.asarray(table.truth[rows, 0] == output, np.float32)
+    return np.asarray(table.truth[rows, output])
 
 
-def _liveliest(material: Material, names: list[str]) -> int:
+def _liveliest(table: ScoreTable, names: list[str]) -> int:
     """The output whose truth changes most often in the tracks shown."""
-    changes = np.zeros(material.task.outputs)
+    changes = np.zeros(table.task.outputs)
     for name in names:
-        k = material.names.index(name)
-        rows = slice(int(material.starts[k]), int(material.starts[k + 1]))
+        k = table.names.index(name)
+        rows = slice(int(table.starts[k]), int(table.starts[k + 1]))
         for o in range(len(changes)):
-            changes[o] += np.abs(np.diff(_truth(material, rows, o)[material.valid[rows]])).sum()
+            changes[o] += np.abs(np.diff(_truth(table, rows, o)[table.valid[rows]])).sum()
     return int(changes.argmax())

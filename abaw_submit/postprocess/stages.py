@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,22 @@ from abaw_submit import metrics
 from abaw_submit.corpus.annotations import read_annotation_set
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import recipe as recipes
-from abaw_submit.postprocess.decide import decide
 from abaw_submit.postprocess.engine import Engine
 from abaw_submit.postprocess.ensemble import average_folds
-from abaw_submit.postprocess.material import Material, build, grouping
-from abaw_submit.postprocess.scores import Scores, read_scores, write_scores
+from abaw_submit.postprocess.score_table import ScoreTable, build, grouping
 from abaw_submit.postprocess.search_au import SearchAU
 from abaw_submit.postprocess.search_expr import SearchEXPR
 from abaw_submit.postprocess.search_va import SearchVA
 from abaw_submit.postprocess.selection import Rule, Selection, Selector
 from abaw_submit.postprocess.settings import SelectSettings
-from abaw_submit.postprocess.smoothing import Filter, candidates
+from abaw_submit.postprocess.smoothing import candidates
 from abaw_submit.postprocess.summary import summarise
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.scores.decide import decide
+from abaw_submit.scores.files import Scores, read_scores, write_scores
 from abaw_submit.store import Stage, write_json
 from abaw_submit.tasks import Task
 
-Progress = Callable[..., Iterable[Any]]
 Truth = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
 
 
@@ -42,17 +42,13 @@ class SelectResult:
     notes: list[str]
 
 
-def make_engine(material: Material, filters: int, longest_rows: int, progress: Progress | None) -> Engine:
+def make_engine(table: ScoreTable, filters: int, longest_rows: int, progress: Progress) -> Engine:
     """The search of a task; 0 filters: 200 for VA, 60 for the others, whose search costs more."""
-    name = material.task.name
+    name = table.task.name
     pairs = candidates(filters or (200 if name == "VA" else 60), longest_rows)
     if name == "VA":
-
-        def shown(items: Sequence[tuple[Filter, Filter]]) -> Iterable[Any]:
-            return progress(items, label="filters") if progress else items
-
-        return SearchVA(material, pairs, shown)
-    return SearchAU(material, pairs) if name == "AU" else SearchEXPR(material, pairs)
+        return SearchVA(table, pairs, progress)
+    return SearchAU(table, pairs) if name == "AU" else SearchEXPR(table, pairs)
 
 
 def choose(
@@ -60,14 +56,14 @@ def choose(
     members: Mapping[str, Scores],
     truth: Truth,
     settings: SelectSettings,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> tuple[Selector, Selection]:
     """The whole search in memory.
 
     Raises:
         UserError: scores and truth do not fit, or too few groups.
     """
-    material = build(
+    table = build(
         task,
         members,
         truth,
@@ -75,14 +71,10 @@ def choose(
         group=grouping(settings.group),
         rate_hz=settings.rate_hz,
     )
-    engine = make_engine(material, settings.filters, settings.longest_rows, progress)
+    engine = make_engine(table, settings.filters, settings.longest_rows, progress)
     rule = Rule(settings.error_rate, settings.min_gain, settings.resamples, settings.seed)
     selector = Selector(engine, settings.step_names(), rule)
-
-    def shown(folds: tuple[int, ...]) -> Iterable[int]:
-        return progress(folds, label="folds") if progress else folds
-
-    return selector, selector.run(dict(members), shown, min_run_rows=settings.min_run)
+    return selector, selector.run(dict(members), progress, min_run_rows=settings.min_run)
 
 
 def run_select(
@@ -93,7 +85,7 @@ def run_select(
     settings: SelectSettings,
     *,
     pictures: bool = True,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> SelectResult:
     """The stage `select`: see DESIGN.
 
@@ -125,14 +117,10 @@ def run_select(
     notes = track_notes(members, labels)
     with stage:
         selector, selection = choose(task, members, labels, settings, progress)
-        kept = {n: _only(s, selector.material.names) for n, s in members.items()}
-
-        def shown(numbers: Sequence[int]) -> Iterable[int]:
-            return progress(numbers, label="table of filters") if progress else numbers
-
-        summary = {**summarise(selector, selection, kept, shown), "notes": notes}
+        kept = {n: _only(s, selector.table.names) for n, s in members.items()}
+        summary = {**summarise(selector, selection, kept, progress), "notes": notes}
         noted = {
-            "tracks": len(selector.material.names),
+            "tracks": len(selector.table.names),
             "fingerprint": stage.fingerprint,
             "settings": stage.settings,
             "score": summary["chosen"]["cross_fitted"],
@@ -148,11 +136,11 @@ def run_select(
         ]:
             stage.output(path)
         if pictures:
-            from abaw_submit.postprocess.pictures import draw_all
+            from abaw_submit.postprocess.charts import draw_all
 
-            for path in draw_all(out, summary, selector.material, selection.crossfit):
+            for path in draw_all(out, summary, selector.table, selection.crossfit):
                 stage.output(path)
-        stage.count("tracks", len(selector.material.names))
+        stage.count("tracks", len(selector.table.names))
         stage.count("rows", summary["rows"])
     return SelectResult(json.loads(json.dumps(summary, default=float)), notes)
 
@@ -162,7 +150,7 @@ def run_apply(
     scores: Mapping[str, Sequence[Path]],
     out: Path,
     restore: float | None = None,
-    progress: Progress | None = None,
+    progress: Progress = quiet,
 ) -> dict[str, Any]:
     """The stage `apply`: scores and a recipe to processed scores.
 
@@ -184,8 +172,7 @@ def run_apply(
     if not stage.done():
         members = {n: gather(scores[n], chosen.task, chosen.restore) for n in names}
         with stage:
-            shown = (lambda tracks: progress(tracks, label="apply")) if progress else None
-            result = recipes.apply_recipe(chosen, members, shown)
+            result = recipes.apply_recipe(chosen, members, progress)
             attributes = {"recipe": str(chosen.notes.get("fingerprint", "")), "steps": ",".join(chosen.steps)}
             write_scores(out, dataclasses.replace(result, attributes=attributes))
             for path in [out] if out.is_file() else sorted(out.glob("*.txt")):

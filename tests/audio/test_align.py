@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abaw_submit.features.align import SLACK_S, Aligner, windows
-from abaw_submit.features.sound import RATE_HZ, Block
+from abaw_submit.audio.align import SLACK_S, Aligner, windows
+from abaw_submit.audio.sound import RATE_HZ, Block
 
 
 def blocks_of(samples, sizes, start_s=0.0):

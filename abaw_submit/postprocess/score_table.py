@@ -11,20 +11,18 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import F64, Index, Mask
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess.recipe import check_members
-from abaw_submit.postprocess.scores import Scores
 from abaw_submit.postprocess.smoothing import Filter, Pack, fill_missing
+from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import Task
 
-Float = npt.NDArray[np.float64]
-Int = npt.NDArray[np.int64]
-Bool = npt.NDArray[np.bool_]
 _KEPT_VALUES = 30_000_000  # filtered scores kept at a time, 240 MB
 
 
 @dataclass(frozen=True)
-class Material:
+class ScoreTable:
     """Scores and truth of the same tracks, end to end.
 
     Attributes:
@@ -44,13 +42,13 @@ class Material:
     task: Task
     names: tuple[str, ...]
     groups: tuple[str, ...]
-    fold: Int
+    fold: Index
     folds: int
     members: tuple[str, ...]
-    lengths: Int
-    scores: Float
+    lengths: Index
+    scores: F64
     truth: npt.NDArray[np.float32]
-    valid: Bool
+    valid: Mask
     rate_hz: float
 
     @cached_property
@@ -59,17 +57,17 @@ class Material:
         return Pack(self.lengths.tolist())
 
     @cached_property
-    def starts(self) -> Int:
+    def starts(self) -> Index:
         """First row of each track, and the end: (tracks + 1,)."""
         return np.concatenate([[0], np.cumsum(self.lengths)])
 
     @cached_property
-    def track_of_valid(self) -> Int:
+    def track_of_valid(self) -> Index:
         """Track of each valid row."""
         return np.repeat(np.arange(len(self.names)), self.lengths)[self.valid]
 
     @cached_property
-    def fold_of_valid(self) -> Int:
+    def fold_of_valid(self) -> Index:
         """Fold of each valid row."""
         return np.asarray(self.fold[self.track_of_valid])
 
@@ -79,10 +77,10 @@ class Material:
         return list(self.groups)
 
     @cached_property
-    def _recent(self) -> OrderedDict[tuple[int, int, Filter], Float]:
+    def _recent(self) -> OrderedDict[tuple[int, int, Filter], F64]:
         return OrderedDict()
 
-    def member(self, member: int, output: int, filter: Filter) -> Float:
+    def member(self, member: int, output: int, filter: Filter) -> F64:
         """A member's scores of an output after a filter, (rows,); recently used ones are kept."""
         if filter.kind == "none":
             return np.asarray(self.scores[member, output])
@@ -94,7 +92,7 @@ class Material:
             self._recent.popitem(last=False)
         return self._recent[key]
 
-    def filtered(self, column: Float, filter: Filter) -> Float:
+    def filtered(self, column: F64, filter: Filter) -> F64:
         """A column of all rows after a filter, track by track."""
         return self.pack.run(column, filter.in_rows(self.rate_hz))
 
@@ -102,12 +100,12 @@ class Material:
 def build(
     task: Task,
     members: Mapping[str, Scores],
-    truth: Mapping[str, tuple[npt.NDArray[np.float32], Bool]],
+    truth: Mapping[str, tuple[npt.NDArray[np.float32], Mask]],
     *,
     folds: int = 5,
     group: Callable[[str], str],
     rate_hz: float,
-) -> Material:
+) -> ScoreTable:
     """Pack scores and truth. The order of members and tracks does not matter.
 
     Args:
@@ -144,7 +142,7 @@ def build(
         columns.append([_column(scores, names, k) for k in range(task.outputs)])
     values = np.array(columns, np.float64)
     _stand_in(values)
-    return Material(
+    return ScoreTable(
         task,
         tuple(names),
         tuple(groups),
@@ -159,12 +157,12 @@ def build(
     )
 
 
-def _column(scores: Scores, names: Sequence[str], k: int) -> Float:
+def _column(scores: Scores, names: Sequence[str], k: int) -> F64:
     parts = [np.asarray(scores[t][:, k], np.float64) for t in names]
     return np.concatenate([fill_missing(p) if np.isnan(p).any() else p for p in parts])
 
 
-def _stand_in(values: Float) -> None:
+def _stand_in(values: F64) -> None:
     """A member with nothing at all for a track is stood in for by the mean of the others."""
     gaps = np.isnan(values)
     if gaps.any():
@@ -176,7 +174,7 @@ def _stand_in(values: Float) -> None:
             values[m][gaps[m]] = mean[gaps[m]]
 
 
-def divide(groups: Sequence[str], rows: Sequence[int], folds: int) -> tuple[Int, int]:
+def divide(groups: Sequence[str], rows: Sequence[int], folds: int) -> tuple[Index, int]:
     """The fold of each track: groups whole, largest first, each into the fold with fewest rows so far.
 
     >>> divide(["a", "b", "a", "c"], [5, 9, 5, 1], 3)[0].tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from transformers.audio_utils import mel_filter_bank, spectrogram
 
-from abaw_submit.features.mel import CHUNK_FRAMES, frames_of, mel_filters, mel_spectrum, periodic_hann
+from abaw_submit.audio.mel import CHUNK_FRAMES, frames_of, mel_filters, mel_spectrum, periodic_hann
 
 
 def noise(n, seed=0):

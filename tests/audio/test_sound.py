@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from abaw_submit.audio.sound import BROKEN_CLOCK_S, RATE_HZ, TimeLine, read_sound
 from abaw_submit.errors import UserError
-from abaw_submit.features.sound import BROKEN_CLOCK_S, RATE_HZ, TimeLine, read_sound
 
 
 def tone(seconds, hz=440.0, rate_hz=RATE_HZ, level=0.5):

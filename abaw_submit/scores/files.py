@@ -13,15 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from abaw_submit.arrays import F32
 from abaw_submit.errors import UserError
 from abaw_submit.store import atomic_path
 from abaw_submit.tasks import Task, get_task
 
-FloatArray = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
-class Scores(Mapping[str, FloatArray]):
+class Scores(Mapping[str, F32]):
     """What a model says before any decision: track -> (rows, outputs) float32.
 
     Attributes:
@@ -31,10 +30,10 @@ class Scores(Mapping[str, FloatArray]):
     """
 
     task: Task
-    tracks: dict[str, FloatArray]
+    tracks: dict[str, F32]
     attributes: dict[str, Any] = field(default_factory=dict)
 
-    def __getitem__(self, track: str) -> FloatArray:
+    def __getitem__(self, track: str) -> F32:
         return self.tracks[track]
 
     def __iter__(self) -> Iterator[str]:
@@ -104,7 +103,7 @@ def _read_h5(path: Path) -> Scores:
         columns = tuple(str(c) for c in file.attrs["columns"])
         if columns != task.columns:
             raise UserError(f"{path}: columns {columns}; expected {task.columns}.")
-        tracks: dict[str, FloatArray] = {}
+        tracks: dict[str, F32] = {}
         for track in sorted(file):
             values = np.asarray(file[track][()], np.float32)
             if values.ndim != 2 or values.shape[1] != task.outputs:
@@ -138,7 +137,7 @@ def task_of_header(header: str, where: Path) -> Task:
     raise UserError(f'{where}, line 1: "{header[:60]}" is not the header of any task.')
 
 
-def _read_text(path: Path, task: Task) -> FloatArray:
+def _read_text(path: Path, task: Task) -> F32:
     with path.open(encoding="utf-8-sig") as handle:
         header = handle.readline().strip()
     if re.sub(r"\s", "", header) != task.header():

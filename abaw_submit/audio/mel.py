@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from abaw_submit.features.sound import RATE_HZ, Samples
+from abaw_submit.arrays import F32
+from abaw_submit.audio.sound import RATE_HZ, Samples
 
-FloatArray = npt.NDArray[np.float32]
 CHUNK_FRAMES = 4096  # spectra are made in pieces, so that their memory does not grow
 
 
@@ -24,7 +24,7 @@ def hz_to_mel(hz: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 @cache
-def mel_filters(bands: int, fft_size: int, low_hz: float, high_hz: float) -> FloatArray:
+def mel_filters(bands: int, fft_size: int, low_hz: float, high_hz: float) -> F32:
     """Triangular filters, linear in mel, with peaks of 1 and half overlap; the DC bin is left out.
 
     Args:
@@ -46,12 +46,12 @@ def mel_filters(bands: int, fft_size: int, low_hz: float, high_hz: float) -> Flo
 
 
 @cache
-def periodic_hann(length: int) -> FloatArray:
+def periodic_hann(length: int) -> F32:
     """A Hann window whose period is its length."""
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
 
 
-def frames_of(samples: Samples, length: int, hop: int) -> FloatArray:
+def frames_of(samples: Samples, length: int, hop: int) -> F32:
     """Frames that lie wholly inside the sound, as a view: (frames, length), frame k starting at k * hop.
 
     >>> frames_of(np.arange(5, dtype=np.float32), 3, 2).tolist()
@@ -72,7 +72,7 @@ def mel_spectrum(
     hop: int,
     fft_size: int,
     power: int,
-) -> FloatArray:
+) -> F32:
     """Mel energies of a sound, before any logarithm.
 
     Args:

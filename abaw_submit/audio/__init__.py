@@ -1,0 +1,1 @@
+"""Sound on the container's clock, mel spectra, alignment to rows."""

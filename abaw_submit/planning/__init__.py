@@ -1,0 +1,1 @@
+"""The five submissions a task allows."""

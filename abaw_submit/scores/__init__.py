@@ -1,0 +1,1 @@
+"""Score files and decisions: the contract between models and everything after them."""

@@ -1,0 +1,1 @@
+"""What a run needs and makes, and how far it is."""
