@@ -32,7 +32,9 @@ def test_check(folder, file, code):
 
 def test_a_broken_file_is_not_packed(folder):
     out = folder / "VA.zip"
-    done = run("pack", folder / "broken.txt", "--template", folder / "template.txt", "--out", out)
+    done = run(
+        "pack", folder / "broken.txt", "--task", "VA", "--template", folder / "template.txt", "--out", out
+    )
     assert done.returncode == 1, done.stdout + done.stderr
     assert not out.exists()
 
