@@ -11,28 +11,40 @@ from abaw_submit.cli.common import IN_FILE, Command, json_option
 from abaw_submit.errors import ProblemsFound
 
 
-@click.command(cls=Command)
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "-c", "--config", type=IN_FILE, envvar="ABAW_CONFIG", help="Also check the run of this TOML file."
+)
 @click.option("--disk", type=click.Path(path_type=Path), default=Path("."), help="Folder the work goes to.")
 @json_option
-def doctor(disk: Path, as_json: bool) -> None:
-    """Check this machine: packages, ffmpeg, GPU, detector model, disk.
+def doctor(config: Path | None, disk: Path, as_json: bool) -> None:
+    """Check this machine, and with -c everything a run needs, before anything runs.
 
-    Exit 1 if something a stage needs is missing.
+    The machine: packages, ffmpeg, GPU, detector model, disk. The run: every path of its [run] section,
+    tracks and rows against the official numbers, a video for every track, weights, leaks of the official
+    split, and the disk and hours it takes. Exit 1 if something a stage needs is missing.
 
     \b
-    Example: abaw-submit doctor
+    Example: abaw-submit doctor -c configs/affwild2.toml
     """
     from abaw_submit.workflow.doctor import examine
 
     findings = examine(disk)
+    if config is not None:
+        from abaw_submit.workflow.run_checks import examine_run
+        from abaw_submit.workflow.sizes import needs
+
+        findings += examine_run(config)
+        size = needs(config)
+        findings += size.findings(disk) if size else []
     if as_json:
         click.echo(json.dumps([f.__dict__ for f in findings], indent=2))
     else:
         for f in findings:
-            click.echo(f"{f.state.upper() if f.state == 'missing' else f.state:<8} {f.what}: {f.detail}")
+            click.echo(f.line())
     missing = [f.what for f in findings if f.state == "missing"]
     if missing:
-        raise ProblemsFound(f"Missing: {', '.join(missing)}. Run `make setup`.")
+        raise ProblemsFound(f"{len(missing)} missing: {', '.join(missing)}. What to do stands beside each.")
 
 
 @click.command(cls=Command)

@@ -1,4 +1,4 @@
-"""What a machine needs to run the stages, looked at one by one."""
+"""What a machine needs to run the stages, looked at one by one. `run_checks` looks at a run's own files."""
 
 from __future__ import annotations
 
@@ -29,11 +29,24 @@ MIN_FREE_GIB = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: state "ok", "note" (works without it) or "missing"."""
+    """One thing looked at.
+
+    Attributes:
+        what: the thing.
+        state: "ok", "note" (works, but worth knowing) or "missing" (a stage would fail).
+        detail: what was found.
+        fix: what to do about it; "" where nothing needs doing.
+    """
 
     what: str
     state: str
     detail: str
+    fix: str = ""
+
+    def line(self) -> str:
+        """The finding as a line for a terminal, with what to do under it."""
+        state = self.state.upper() if self.state == "missing" else self.state
+        return f"{state:<8} {self.what}: {self.detail}" + (f"\n{'':9}{self.fix}" if self.fix else "")
 
 
 def examine(disk: Path) -> list[Finding]:
@@ -62,14 +75,20 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "missing", "not installed")
+        return Finding(
+            name, "missing", "not installed", "Run `make setup`, or pip install 'abaw-submit[all]'."
+        )
 
 
 def _opencv() -> Finding:
-    import cv2
-
+    try:
+        import cv2
+    except ImportError:
+        return Finding("Haar detector", "missing", "OpenCV is not installed", "Run `make setup`.")
     if not hasattr(cv2, "CascadeClassifier"):
-        return Finding("Haar detector", "missing", f"OpenCV {cv2.__version__} has none; 4.x has")
+        return Finding(
+            "Haar detector", "missing", f"OpenCV {cv2.__version__} has none", "Install 4.x: `make setup`."
+        )
     return Finding("Haar detector", "ok", f"OpenCV {cv2.__version__}")
 
 
@@ -82,12 +101,14 @@ def _ffmpeg() -> Finding:
 
         return Finding("ffmpeg", "ok", f"the binary of imageio-ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}")
     except (ImportError, RuntimeError) as error:
-        return Finding("ffmpeg", "missing", str(error))
+        return Finding("ffmpeg", "missing", str(error), "Run `make setup`, which brings its own binary.")
 
 
 def _accelerator() -> Finding:
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        return Finding("GPU", "note", "PyTorch is not installed, so none can be used")
     if torch.cuda.is_available():
         return Finding("GPU", "ok", torch.cuda.get_device_name(0))
     return Finding("GPU", "note", f"none; {os.cpu_count()} processor cores will do the work")
@@ -98,11 +119,21 @@ def _yunet() -> Finding:
     if path and Path(path).is_file():
         return Finding("YuNet model", "ok", path)
     if path:
-        return Finding("YuNet model", "missing", f"ABAW_YUNET names {path}, which is not there")
+        return Finding(
+            "YuNet model", "missing", f"ABAW_YUNET names {path}", "There is no such file: correct it."
+        )
     return Finding("YuNet model", "note", "ABAW_YUNET is not set; crops fall back to Haar without a model")
 
 
+def free_gib(disk: Path) -> float:
+    """Free space on the disk that a folder, which need not exist yet, lies on."""
+    there = next(folder for folder in (disk, *disk.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free / 2**30
+
+
 def _free(disk: Path) -> Finding:
-    free = shutil.disk_usage(disk).free / 2**30
-    state = "ok" if free >= MIN_FREE_GIB else "missing"
-    return Finding("disk", state, f"{free:.1f} GiB free (at least {MIN_FREE_GIB:.0f})")
+    free = free_gib(disk)
+    if free >= MIN_FREE_GIB:
+        return Finding("disk", "ok", f"{free:.1f} GiB free")
+    fix = "Free some space, or name the disk the work goes to with --disk FOLDER."
+    return Finding("disk", "missing", f"{free:.1f} GiB free at {disk}; {MIN_FREE_GIB:.0f} GiB wanted", fix)

@@ -1,0 +1,272 @@
+"""What a run needs before it starts: every path of its config, counts, weights, leaks of the official split.
+
+`examine_run` is what `doctor -c` prints; each check is a function of its own, so that the workflow can make
+the same checks before it starts. Nothing here reads a picture or a frame: a whole corpus takes seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from abaw_submit.config import RunSettings, load_run, read_toml
+from abaw_submit.corpus.annotations import annotation_files
+from abaw_submit.corpus.official import OFFICIAL
+from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, sibling_group, split_track
+from abaw_submit.errors import UserError
+from abaw_submit.tasks import Task, get_task
+from abaw_submit.training.tracks import read_track_rows
+from abaw_submit.workflow.doctor import Finding
+
+SHOWN = 3  # names given as examples
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def examine_run(config: Path) -> list[Finding]:
+    """Everything a run's config names, in the order of the stages.
+
+    Args:
+        config: a TOML file with a `[run]` section.
+
+    Raises:
+        UserError: the config cannot be read, or has an unknown key.
+    """
+    run = expanded(load_run(config))
+    tasks = [get_task(name) for name in run.tasks.split()]
+    made = bool(run.corpus) and not Path(run.corpus).exists()
+    if made:
+        return [Finding("corpus", "ok", f"{run.corpus} will be made by the run itself; nothing to check yet")]
+    findings = [videos_there(run)]
+    if not run.trained:
+        for task in tasks:
+            findings += [annotations_there(run, task), template_there(run, task), official_leaks(run, task)]
+        findings += [encoder_there(run)]
+    else:
+        findings += [trained_there(run, task) for task in tasks]
+    findings += audio_there(run, tasks, read_toml(config))
+    findings += [video_of_every_track(run, tasks)]
+    return [f for f in findings if f.what]
+
+
+def expanded(run: RunSettings) -> RunSettings:
+    """The run with `$NAME` replaced by environment variables; a value is empty if its variable is not set."""
+    values = {}
+    for field in dataclasses.fields(run):
+        value = getattr(run, field.name)
+        if isinstance(value, str):
+            value = os.path.expandvars(value)
+            value = "" if "$" in value else value
+        values[field.name] = value
+    return RunSettings(**values)
+
+
+_NOTHING = Finding("", "ok", "")
+
+
+def videos_there(run: RunSettings) -> Finding:
+    """The folder of videos, and how many media files are in it."""
+    if not run.videos:
+        return Finding("videos", "missing", "[run] videos is empty", "Set it, or give make VIDEOS=FOLDER.")
+    folder = Path(run.videos)
+    if not folder.is_dir():
+        return _no_folder("videos", folder)
+    number = len(_media(folder))
+    if not number:
+        suffixes = " ".join(VIDEO_SUFFIXES)
+        return Finding(
+            "videos", "missing", f"no media file in {folder}", f"Looked for {suffixes}, sub-folders too."
+        )
+    return Finding("videos", "ok", f"{number:,} media files in {folder}")
+
+
+def annotations_there(run: RunSettings, task: Task) -> Finding:
+    """One task's annotation files, counted against the official sets."""
+    what = f"{task.name} annotations"
+    if not run.annotations:
+        return Finding(what, "missing", "[run] annotations is empty", "Set it to the folder that holds them.")
+    try:
+        files = annotation_files(run.annotations, task)
+    except UserError as error:
+        first, *rest = str(error).splitlines()
+        return Finding(what, "missing", first, " ".join(rest) or "Correct [run] annotations.")
+    if not files:
+        folder = f"{task.challenge_folder()}/Train_Set"
+        return Finding(
+            what,
+            "missing",
+            f"none under {run.annotations}",
+            f"Expected {folder} there, or leave {task.name} out of [run] tasks.",
+        )
+    parts = {s: sum(subset == s for _, subset in files) for s in ("train", "validation")}
+    official = OFFICIAL[task.name]
+    detail = f"{parts['train']} train and {parts['validation']} validation tracks"
+    if (parts["train"], parts["validation"]) == (official.train, official.validation):
+        return Finding(what, "ok", f"{detail}, as in the official sets")
+    if run.corpus:  # made by the run itself
+        return Finding(what, "ok", detail)
+    return Finding(
+        what,
+        "note",
+        f"{detail}; the official sets of editions 5 to 10 have {official.train} and {official.validation}",
+        "If this is meant to be Aff-Wild2, look for an archive that was not unpacked.",
+    )
+
+
+def template_there(run: RunSettings, task: Task) -> Finding:
+    """One task's template or list of test tracks, counted against the official ones."""
+    what = f"{task.name} template"
+    value = getattr(run, f"template_{task.key}")
+    if not value:
+        return Finding(
+            what, "note", f"[run] template_{task.key} is empty: there will be no {task.name} submission"
+        )
+    if not Path(value).is_file():
+        return Finding(what, "missing", f"no file {value}", f"Correct [run] template_{task.key}.")
+    try:
+        tracks = read_track_rows(Path(value))
+    except UserError as error:
+        return Finding(
+            what, "missing", str(error).splitlines()[0], "Give the file as the organisers sent it."
+        )
+    rows = sum(n or 0 for n in tracks.values())
+    official = OFFICIAL[task.name]
+    detail = f"{len(tracks)} tracks" + (f", {rows:,} rows" if rows else "")
+    if len(tracks) == official.test and rows in (0, official.test_rows):
+        return Finding(what, "ok", f"{detail}, as in the official template")
+    if run.corpus:
+        return Finding(what, "ok", detail)
+    return Finding(
+        what,
+        "note",
+        f"{detail}; the official template has {official.test} tracks and {official.test_rows:,} rows",
+    )
+
+
+def official_leaks(run: RunSettings, task: Task) -> Finding:
+    """Recordings that lie on two sides of the official division: `split` takes them out of training."""
+    what = f"{task.name} official split"
+    try:
+        files = annotation_files(run.annotations, task) if run.annotations else []
+        value = getattr(run, f"template_{task.key}")
+        test = read_track_rows(Path(value)) if value and Path(value).is_file() else {}
+    except UserError:
+        return _NOTHING  # said by the other checks
+    sides = {
+        "training": {sibling_group(p.stem) for p, subset in files if subset == "train"},
+        "validation": {sibling_group(p.stem) for p, subset in files if subset == "validation"},
+        "test": {sibling_group(track) for track in test},
+    }
+    if not sides["training"] or not (sides["validation"] or sides["test"]):
+        return _NOTHING
+    across = [
+        f"{_some(sides['training'] & sides[other])} in training and {other}"
+        for other in ("validation", "test")
+        if sides["training"] & sides[other]
+    ]
+    if not across:
+        return Finding(what, "ok", "no recording is on two sides")
+    return Finding(what, "note", "; ".join(across), "`split` takes their training tracks out; nothing to do.")
+
+
+def encoder_there(run: RunSettings) -> Finding:
+    """Weights to start from, or pictures to pre-train on."""
+    if run.encoder:
+        if Path(run.encoder).exists():
+            return Finding("encoder", "ok", run.encoder)
+        fix = "Correct [run] encoder, or leave it empty and set [run] faces to pre-train."
+        return Finding("encoder", "missing", f"no file or folder {run.encoder}", fix)
+    if not run.faces:
+        fix = "Set encoder to published weights, or faces to a folder of face pictures."
+        return Finding("encoder", "missing", "[run] encoder and faces are both empty", fix)
+    folder = Path(run.faces)
+    if not folder.is_dir():
+        return _no_folder("faces", folder)
+    if not any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.rglob("*")):
+        return Finding("faces", "missing", f"no jpg or png under {folder}", "Give a folder of face pictures.")
+    return Finding("faces", "ok", f"pictures in {folder} for pre-training")
+
+
+def trained_there(run: RunSettings, task: Task) -> Finding:
+    """The trained run that this one takes its folds from."""
+    what = f"{task.name} models of run {run.trained}"
+    folder = Path("checkpoints") / run.trained / task.key
+    folds = sorted(folder.glob("fold_*/model.safetensors"))
+    if folds:
+        return Finding(what, "ok", f"{len(folds)} folds in {folder}")
+    return Finding(what, "missing", f"no trained fold in {folder}", f"Train the run {run.trained} first.")
+
+
+def audio_there(run: RunSettings, tasks: Sequence[Task], config: dict[str, Any]) -> list[Finding]:
+    """The weights of every audio extractor that the run's tasks use."""
+    from abaw_submit.features.registry import get_extractor
+
+    names = sorted({name for t in tasks for name in getattr(run, f"audio_{t.key}").split()})
+    findings = []
+    for name in names:
+        what = f"extractor {name}"
+        try:
+            entry = get_extractor(name)
+        except UserError as error:
+            findings.append(Finding(what, "missing", str(error).splitlines()[0], "Correct [run] audio_…"))
+            continue
+        section = config.get("extract", {}).get(name, {})
+        given = section.get("checkpoint") if isinstance(section, dict) else None
+        given = os.path.expandvars(given) if given else None
+        if not entry.needs_weights:
+            findings.append(Finding(what, "ok", "needs no weights"))
+        elif given and not Path(given).exists() and (Path(given).suffix or given.startswith((".", "/"))):
+            findings.append(
+                Finding(what, "missing", f"no {given}", f"Correct checkpoint in [extract.{name}].")
+            )
+        elif given:
+            findings.append(Finding(what, "ok", given))
+        elif entry.default_source:
+            fix = f'Without network access, set [extract.{name}] checkpoint = "FOLDER".'
+            findings.append(
+                Finding(what, "note", f"{entry.default_source} will be downloaded on first use", fix)
+            )
+        else:
+            fix = f"Set [extract.{name}] checkpoint: {entry.weights}."
+            findings.append(Finding(what, "missing", "no weights given", fix))
+    return findings
+
+
+def video_of_every_track(run: RunSettings, tasks: Sequence[Task]) -> Finding:
+    """Annotated and test tracks for which no media file lies under the folder of videos."""
+    what = "a video for every track"
+    if not run.videos or not Path(run.videos).is_dir():
+        return _NOTHING  # said by videos_there
+    tracks: set[str] = set()
+    for task in tasks:
+        try:
+            if run.annotations:
+                tracks |= {path.stem for path, _ in annotation_files(run.annotations, task)}
+            value = getattr(run, f"template_{task.key}")
+            if value and Path(value).is_file():
+                tracks |= set(read_track_rows(Path(value)))
+        except UserError:
+            continue  # said by the other checks
+    if not tracks:
+        return _NOTHING
+    names = {path.stem for path in _media(Path(run.videos))}
+    lost = {t for t in tracks if t not in names and split_track(t)[0] not in names}
+    if lost:
+        fix = "Unpack every batch of videos into this folder; its sub-folders are searched too."
+        return Finding(what, "missing", f"none for {_some(lost)} of {len(tracks):,} tracks", fix)
+    return Finding(what, "ok", f"{len(tracks):,} tracks have one")
+
+
+def _media(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")]
+
+
+def _no_folder(what: str, folder: Path) -> Finding:
+    return Finding(what, "missing", f"no folder {folder}", f"Correct [run] {what}.")
+
+
+def _some(names: set[str]) -> str:
+    shown = ", ".join(sorted(names)[:SHOWN])
+    return f"{len(names)} ({shown}{', …' if len(names) > SHOWN else ''})"

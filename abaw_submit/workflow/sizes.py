@@ -1,0 +1,141 @@
+"""How much disk and how many hours a run takes, from its rows and settings and rates that were measured.
+
+The rates are those of docs/explanation/speed.md: whole stages on small corpora, so a long run is rather
+faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from abaw_submit.config import RunSettings, load_run, read_toml
+from abaw_submit.corpus.rows import official_rows
+from abaw_submit.errors import UserError
+from abaw_submit.features.registry import get_extractor
+from abaw_submit.models.settings import VitSize
+from abaw_submit.tasks import Task, get_task
+from abaw_submit.training.settings import FinetuneSettings, TmfSettings
+from abaw_submit.training.tracks import read_track_rows
+from abaw_submit.workflow.doctor import Finding, free_gib
+from abaw_submit.workflow.run_checks import expanded
+
+CROP_BYTES = 12_000  # a face of 224 px as jpg at the default quality; 9 to 14 kB on the seven real clips
+FLOAT16_BYTES = 2
+CROP_ROWS_PER_CORE_S = 350  # two processes on an AMD EPYC, YuNet
+# one NVIDIA H100, ViT-B/16 at 224 px; other sizes are scaled by their arithmetic
+FINETUNE_PICTURES_PER_S = 949
+EXTRACT_PICTURES_PER_S = 818
+TRAIN_ROWS_PER_S = 25_000
+VALID_SHARE = {"AU": 0.9, "EXPR": 0.56, "VA": 0.99}  # of the annotated rows; 44 % of EXPR rows carry no label
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a run takes.
+
+    Attributes:
+        rows: rows of all tracks, each once.
+        disk_gib: part of the run -> GiB.
+        hours: part of the run -> hours: cropping on one core, the rest on one H100.
+    """
+
+    rows: int
+    disk_gib: dict[str, float]
+    hours: dict[str, float]
+
+    def findings(self, disk: Path) -> list[Finding]:
+        """The disk against what is free, and the hours, as `doctor` says them."""
+        wanted, free = sum(self.disk_gib.values()), free_gib(disk)
+        parts = ", ".join(f"{name} {value:.1f}" for name, value in self.disk_gib.items())
+        detail = f"about {wanted:.1f} GiB for {self.rows:,} rows ({parts}); {free:.1f} GiB free"
+        fits = free >= wanted
+        fix = "" if fits else "Free some space, or work on another disk (--disk FOLDER asks about it)."
+        hours = ", ".join(f"{name} {_time(value)}" for name, value in self.hours.items())
+        return [
+            Finding("disk for this run", "ok" if fits else "missing", detail, fix),
+            Finding("time for this run", "note", f"about {hours}"),
+        ]
+
+
+def needs(config: Path) -> Needs | None:
+    """What the run of a config takes, or None where its rows cannot be known yet.
+
+    Args:
+        config: a TOML file with a `[run]` section.
+    """
+    run = expanded(load_run(config))
+    tasks = [get_task(name) for name in run.tasks.split()]
+    try:
+        rows = {task.key: _rows(run, task) for task in tasks}
+    except (UserError, OSError):
+        return None
+    everything = {track: n for both in rows.values() for part in both for track, n in part.items()}
+    if not everything:
+        return None
+    return _needs(run, tasks, rows, sum(everything.values()), read_toml(config))
+
+
+def _rows(run: RunSettings, task: Task) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows of the annotated and of the test tracks."""
+    annotated = official_rows(run.annotations, task) if run.annotations else {}
+    value = getattr(run, f"template_{task.key}")
+    test = read_track_rows(Path(value)) if value and Path(value).is_file() else {}
+    return annotated, {track: n or 0 for track, n in test.items()}
+
+
+def _needs(
+    run: RunSettings,
+    tasks: Sequence[Task],
+    rows: dict[str, tuple[dict[str, int], dict[str, int]]],
+    everything: int,
+    config: dict[str, Any],
+) -> Needs:
+    size = _vit(config)
+    models = run.folds + run.official
+    annotated = {t.key: sum(rows[t.key][0].values()) for t in tasks}
+    seen = {t.key: annotated[t.key] + sum(rows[t.key][1].values()) for t in tasks}
+    audio = {name for t in tasks for name in getattr(run, f"audio_{t.key}").split()}
+    numbers = sum(get_extractor(name).dim or 768 for name in audio)
+    parameters = 12 * size.depth * size.dim**2
+    gib = 2.0**30
+    disk = {
+        "crops": everything * CROP_BYTES / gib,
+        "features": (sum(seen.values()) * size.dim * models + everything * numbers) * FLOAT16_BYTES / gib,
+        # the weights, and the state to go on from: weights and AdamW's two moments
+        "checkpoints": len(tasks) * models * parameters * 4 * 4 / gib,
+    }
+    work = parameters * (size.img_size_px / size.patch_px) ** 2 / (12 * 12 * 768**2 * 14**2)
+    share = (run.folds - 1) / run.folds if run.folds > 1 else 1.0
+    frames = sum(annotated[t.key] * VALID_SHARE[t.name] for t in tasks) * share * models
+    step = int(_setting(config, "finetune", "frame_step", FinetuneSettings().frame_step))
+    epochs = int(_setting(config, "finetune", "epochs", FinetuneSettings().epochs))
+    tmf_epochs = int(_setting(config, "train", "epochs", TmfSettings().epochs))
+    hours = {
+        "cropping (one core)": everything / CROP_ROWS_PER_CORE_S / 3600,
+        f"fine-tuning of {len(tasks) * models} encoders (one H100)": frames
+        * epochs
+        / step
+        * work
+        / FINETUNE_PICTURES_PER_S
+        / 3600,
+        "visual features (one H100)": sum(seen.values()) * models * work / EXTRACT_PICTURES_PER_S / 3600,
+        "TMF (one H100)": sum(annotated.values()) * share * models * tmf_epochs / TRAIN_ROWS_PER_S / 3600,
+    }
+    return Needs(everything, disk, hours)
+
+
+def _vit(config: dict[str, Any]) -> VitSize:
+    """The size of the encoder that is pre-trained; published weights are taken to be ViT-B/16."""
+    fields = VitSize.__dataclass_fields__
+    return VitSize(**{k: v for k, v in config.get("pretrain", {}).items() if k in fields})
+
+
+def _setting(config: dict[str, Any], command: str, name: str, default: Any) -> Any:
+    return config.get(command, {}).get(name, default)
+
+
+def _time(hours: float) -> str:
+    return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:.1f} h" if hours < 10 else f"{hours:.0f} h"

@@ -1,0 +1,104 @@
+"""`doctor -c`: a run's files looked at before anything runs, on a corpus laid out by hand."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from abaw_submit.store import write_text
+from abaw_submit.workflow.run_checks import examine_run
+from abaw_submit.workflow.sizes import needs
+
+VA_FILE = "valence,arousal\n0.1,0.2\n0.1,0.2\n-5,-5\n"
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    """Two VA tracks of one recording on two sides, a third one, a template, videos in two batches."""
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "my annotations" / "VA_Estimation_Challenge"
+    for subset, track in (
+        ("Train_Set", "8-30-1x1_left"),
+        ("Train_Set", "102"),
+        ("Validation_Set", "8-30-1x1"),
+    ):
+        write_text(root / subset / f"{track}.txt", VA_FILE)
+    rows = "".join(f"video9/{k:05d}.jpg,,\n" for k in (1, 2))
+    write_text(tmp_path / "va.txt", f"image_location,valence,arousal\n{rows}")
+    for name in ("batch1/8-30-1x1.mp4", "batch2/102.avi", "batch2/video9.mp4"):
+        write_text(tmp_path / "videos" / name, "")
+    write_text(tmp_path / "mae.pth", "")
+    return tmp_path
+
+
+def config(folder, **changes):
+    run = {
+        "name": "mine",
+        "tasks": "VA",
+        "videos": "videos",
+        "annotations": "my annotations",
+        "encoder": "mae.pth",
+        "template_va": "va.txt",
+        "audio_va": "logmel",
+        **changes,
+    }
+    text = "[run]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in run.items())
+    write_text(folder / "mine.toml", text)
+    return folder / "mine.toml"
+
+
+def found(folder, **changes):
+    return {f.what: f for f in examine_run(config(folder, **changes))}
+
+
+def test_a_whole_run_is_fit_and_its_leak_is_told(corpus):
+    findings = found(corpus)
+    assert not [f for f in findings.values() if f.state == "missing"]
+    assert "3 media files" in findings["videos"].detail
+    assert "8-30-1x1" in findings["VA official split"].detail
+    assert "356 and 76" in findings["VA annotations"].detail  # the official counts to compare with
+    assert "927,210" in findings["VA template"].detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "says"),
+    [
+        ({"videos": "nothere"}, "videos", "nothere"),
+        ({"annotations": "nothere"}, "VA annotations", "nothere"),
+        ({"template_va": "nothere.txt"}, "VA template", "nothere.txt"),
+        ({"encoder": "nothere.pth"}, "encoder", "nothere.pth"),
+        ({"encoder": ""}, "encoder", "both empty"),
+        ({"audio_va": "vggish"}, "extractor vggish", "no weights"),
+        ({"audio_va": "hubbert"}, "extractor hubbert", "hubert"),
+        ({"trained": "other"}, "VA models of run other", "checkpoints/other/va"),
+    ],
+)
+def test_whatever_is_not_there_is_named_with_what_to_do(corpus, changes, what, says):
+    finding = found(corpus, **changes)[what]
+    assert finding.state == "missing"
+    assert says in finding.detail
+    assert finding.fix
+
+
+def test_a_track_without_a_video_is_named(corpus):
+    (corpus / "videos/batch2/video9.mp4").unlink()
+    finding = found(corpus)["a video for every track"]
+    assert finding.state == "missing"
+    assert "video9" in finding.detail
+
+
+def test_the_size_of_a_run_grows_with_its_folds(corpus):
+    one, five = needs(config(corpus, folds=1)), needs(config(corpus, folds=5))
+    assert one.rows == five.rows == 3 * 3 + 2
+    assert five.disk_gib["checkpoints"] == pytest.approx(5 * one.disk_gib["checkpoints"])
+    assert sum(five.hours.values()) > sum(one.hours.values())
+
+
+def test_the_command_exits_1_and_says_what_is_missing(corpus):
+    path = config(corpus, videos="nothere")
+    command = [sys.executable, "-m", "abaw_submit", "doctor", "-c", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "MISSING  videos: no folder nothere" in done.stdout
+    assert "videos" in done.stderr.splitlines()[-1]
