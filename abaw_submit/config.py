@@ -37,7 +37,7 @@ def read_toml(path: Path | str) -> dict[str, Any]:
 
 
 def command_defaults(
-    path: Path, command: str, known: Iterable[str], variants: Iterable[str] = ()
+    path: Path, command: str, known: Iterable[str], variants: Iterable[str] = (), *, sections: Iterable[str]
 ) -> dict[str, Any]:
     """Defaults for one command: `[command]`, then `[command.<variant>]` over it.
 
@@ -46,15 +46,19 @@ def command_defaults(
         command: the command's name; its section may use `-` or `_`.
         known: the command's option names, with `_`.
         variants: values of --task or --extractor, in any case.
+        sections: every name a section may have.
 
     Raises:
         UserError: a key is not an option of the command, or a section is no command.
     """
     known = sorted(set(known))
     data = read_toml(path)
-    sections = {name.replace("_", "-"): (name, value) for name, value in data.items()}
-    _refuse_unknown_sections(path, sections)
-    _, section = sections.get(command, ("", {}))
+    found = {name.replace("_", "-"): value for name, value in data.items()}
+    sections = list(sections)
+    for name in found:
+        if name not in sections:
+            raise UserError(f'{path}: unknown section "[{name}]". {suggest(name, sections)}')
+    section = found.get(command, {})
     values = {k: v for k, v in section.items() if not isinstance(v, dict)}
     parts = {k.lower(): v for k, v in section.items() if isinstance(v, dict)}
     for variant in variants:
@@ -64,14 +68,6 @@ def command_defaults(
             if not isinstance(value, dict) and key.replace("-", "_") not in known:
                 raise UserError(f'{path}: unknown key "{key}" in [{command}]. {suggest(key, known)}')
     return {k.replace("-", "_"): v for k, v in values.items()}
-
-
-def _refuse_unknown_sections(path: Path, sections: Iterable[str]) -> None:
-    from abaw_submit.cli import COMMANDS  # the one list of commands
-
-    for name in sections:
-        if name not in COMMANDS and name != "run":
-            raise UserError(f'{path}: unknown section "[{name}]". {suggest(name, [*COMMANDS, "run"])}')
 
 
 @dataclasses.dataclass(frozen=True)

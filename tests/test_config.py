@@ -98,7 +98,7 @@ def test_every_shipped_config_loads_and_each_key_is_an_option(path):
         command = cli.get_command(click.Context(cli), name)
         known = [p.name for p in command.params]
         variants = [k for k, v in values.items() if isinstance(v, dict)]
-        command_defaults(path, name, known, variants)
+        command_defaults(path, name, known, variants, sections=[*COMMANDS, "run"])
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -9,6 +9,7 @@ import click
 
 from abaw_submit import __version__
 from abaw_submit.errors import UserError, suggest
+from abaw_submit.extras import bringing, missing_error
 
 # name -> (module of abaw_submit.cli, function, one-line help), in the order of the work
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -86,6 +87,12 @@ def main() -> None:
     except click.Abort:
         click.echo("Stopped. Run the same command again to go on.", err=True)
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        found = bringing(error.name or "")
+        if found is None:  # not an optional library: a bug
+            raise
+        click.echo(f"Error: {missing_error('This', [found[0]], [found[1]])}", err=True)
+        sys.exit(UserError.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

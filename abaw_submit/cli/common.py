@@ -6,13 +6,14 @@ import dataclasses
 import os
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from abaw_submit.config import command_defaults
+from abaw_submit.extras import require
 from abaw_submit.tasks import TASKS, Task, get_task
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
@@ -26,10 +27,15 @@ OUT_PATH = click.Path(path_type=Path)
 
 class Command(click.Command):
     """A command whose options are filled from `-c CONFIG`: its section, then its section's
-    part for the given task or extractor (`[train]`, then `[train.va]`)."""
+    part for the given task or extractor (`[train]`, then `[train.va]`).
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        extras: extras of the package it needs; without them it refuses to start and says so.
+    """
+
+    def __init__(self, *args: Any, extras: Iterable[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.extras = tuple(extras)
         self.context_settings.setdefault("show_default", True)
         self.params.append(
             click.Option(
@@ -40,12 +46,19 @@ class Command(click.Command):
             )
         )
 
+    def invoke(self, ctx: click.Context) -> Any:
+        require(f"`{ctx.info_name}`", self.extras)
+        return super().invoke(ctx)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         config = _peek(args, "-c", "--config") or os.environ.get("ABAW_CONFIG")
         if config is not None and Path(config).is_file():
             variants = [v for name in _VARIANT_OPTIONS if (v := _peek(args, f"--{name}"))]
             known = [p.name for p in self.params if p.name and p.name != "config"]
-            values = command_defaults(Path(config), str(ctx.info_name), known, variants)
+            from abaw_submit.cli import COMMANDS
+
+            sections = [*COMMANDS, "run"]
+            values = command_defaults(Path(config), str(ctx.info_name), known, variants, sections=sections)
             ctx.default_map = {**values, **(ctx.default_map or {})}
         return super().parse_args(ctx, args)
 

@@ -9,7 +9,7 @@ import click
 from abaw_submit.cli.common import OUT_PATH, Command, jobs_option
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extras=["faces"])
 @click.argument("out", type=OUT_PATH)
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="The same seed gives the same labels.")
 @click.option(

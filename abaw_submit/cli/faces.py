@@ -15,7 +15,7 @@ from abaw_submit.faces.settings import DETECTOR_CHOICES, CropSettings
 SHOWN_FAILURES = 20
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extras=["faces"])
 @click.argument("videos", nargs=-1, required=True, type=IN_PATH)
 @click.option("--out", required=True, type=OUT_PATH, help="Folder of the crops: one folder per track.")
 @click.option(

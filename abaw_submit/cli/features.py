@@ -13,7 +13,7 @@ from abaw_submit.errors import ProblemsFound
 SHOWN_FAILURES = 20
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extras=["faces"])
 @click.option("--extractor", required=True, help="A name of `abaw-submit extractors`, or module:attribute.")
 @click.option("--crops", type=IN_DIR, required=True, help="Crops with ledgers: rows, times and pictures.")
 @click.option("--videos", type=IN_PATH, multiple=True, help="Folder of videos, for audio; may be repeated.")

@@ -19,6 +19,7 @@ from abaw_submit.cli.common import (
     task_option,
 )
 from abaw_submit.errors import UserError
+from abaw_submit.extras import installed
 from abaw_submit.postprocess.settings import SelectSettings
 from abaw_submit.tasks import Task
 
@@ -90,6 +91,9 @@ def select(
     from abaw_submit.postprocess.stages import run_select
 
     settings: SelectSettings = collect(SelectSettings, options)
+    if pictures and not installed("matplotlib"):
+        click.echo('No pictures: matplotlib is not installed; the extra "report" brings it.', err=True)
+        pictures = False
     result = run_select(
         task, parse_members(scores), truth, out, settings, pictures=pictures, progress=progress
     )

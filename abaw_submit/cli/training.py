@@ -34,7 +34,7 @@ _splits_option = click.option(
 _fold_option = click.option("--fold", default="official", help='Name of the fold: "0", "1", … or "official".')
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extras=["faces", "train"])
 @click.argument("crops", type=IN_DIR)
 @click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
 @click.option("--start", type=IN_FILE, help="Weights in the official MAE format to go on from.")
@@ -65,7 +65,7 @@ def pretrain(crops: Path, out: Path, start: Path | None, **options: Any) -> None
         click.echo(f"{out} is up to date.")
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extras=["faces", "train"])
 @task_option
 @click.option("--crops", type=IN_DIR, required=True, help="Crops of the tracks.")
 @click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
@@ -102,7 +102,7 @@ def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None
     _say(out, task, "single frames", inputs.fold, score)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extras=["train"])
 @task_option
 @click.option("--features", type=IN_DIR, multiple=True, required=True, help="Features; may be given again.")
 @click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
@@ -137,7 +137,7 @@ def train(task: Task, out: Path, **options: Any) -> None:
     _say(out, task, "TMF", inputs.fold, score)
 
 
-@click.command(cls=Command)
+@click.command(cls=Command, extras=["train"])
 @click.option("--checkpoint", type=IN_DIR, required=True, help="A folder that `train` made.")
 @click.option("--features", type=IN_DIR, multiple=True, required=True, help="Features, as in training.")
 @click.option("--tracks", type=IN_PATH, required=True, help="Template or list of tracks.")

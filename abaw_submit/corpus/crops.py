@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.errors import UserError
 
 # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, which is faster and averages like an area filter
-_REDUCED = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
-_REDUCED[8] = cv2.IMREAD_REDUCED_COLOR_8
+_REDUCED = {
+    1: "IMREAD_COLOR",
+    2: "IMREAD_REDUCED_COLOR_2",
+    4: "IMREAD_REDUCED_COLOR_4",
+    8: "IMREAD_REDUCED_COLOR_8",
+}
 # markers of a JPEG frame header, which holds the height and the width; C4, C8 and CC are others
 _FRAME_HEADERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -55,10 +58,13 @@ def load_crop(path: Path | str, size_px: int) -> npt.NDArray[np.uint8]:
 
 def decode_crop(data: bytes, size_px: int, where: str = "picture") -> npt.NDArray[np.uint8]:
     """`load_crop` for bytes already read; `where` names them in an error."""
+    import cv2  # here, so that rows and paths of crops need no picture library
+
     size = jpeg_size(data)
     factor = max((f for f in _REDUCED if size and min(size) // f >= size_px), default=1)
     buffer = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(buffer, _REDUCED[factor] | cv2.IMREAD_IGNORE_ORIENTATION) if len(buffer) else None
+    flags = getattr(cv2, _REDUCED[factor]) | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(buffer, flags) if len(buffer) else None
     if image is None:
         raise UserError(f"{where} cannot be decoded as a picture. Make the crops again.")
     height, width = image.shape[:2]

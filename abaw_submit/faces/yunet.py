@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -26,6 +25,8 @@ class YuNet:
     """One YuNet network; takes images of any size."""
 
     def __init__(self, model: Path, min_score: float) -> None:
+        import cv2  # here: `doctor` asks where the model is on machines without OpenCV
+
         try:
             self._net = cv2.FaceDetectorYN.create(str(model), "", (320, 320), min_score)
         except cv2.error:

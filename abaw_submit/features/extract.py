@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.corpus.tracks import find_video, split_track
 from abaw_submit.errors import UserError
@@ -193,6 +191,8 @@ def _work(
     progress: Progress,
 ) -> list[TrackResult]:
     """Results in name order. The extractor is loaded once in each process."""
+    import joblib  # here: what is made elsewhere is brought into the cache without it
+
     jobs = jobs or joblib.cpu_count()
     if _on_gpu(job):  # one process feeds it
         job = Extraction(**{**vars(job), "threads": jobs})

@@ -9,21 +9,17 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "torchaudio",
-    "timm",
-    "transformers",
-    "opencv-python-headless",
-    "av",
-    "scipy",
-    "pandas",
-    "h5py",
-    "scikit-learn",
-    "joblib",
-    "click",
-)
+from abaw_submit.errors import UserError
+from abaw_submit.extras import BASE, EXTRAS
+
+# what stands still without an extra
+NEEDED_BY = {
+    "faces": ("demo-data", "crop", "extract", "finetune", "pretrain"),
+    "train": ("pretrain", "finetune", "extract", "train", "predict"),
+    "report": ("report", "pictures of select"),
+    "cluster": ("crop --backend dask",),
+}
+OPTIONAL = ("report", "cluster")
 MIN_FREE_GIB = 5.0
 
 
@@ -55,9 +51,14 @@ def examine(disk: Path) -> list[Finding]:
     Args:
         disk: a folder on the disk the work goes to.
     """
+    extra_of: dict[str, str] = {}
+    for extra, names in EXTRAS.items():
+        for name in names:
+            extra_of.setdefault(name, extra)
     return [
         _python(),
-        *[_package(name) for name in PACKAGES],
+        *[_package(name, "") for name in BASE],
+        *[_package(name, extra) for name, extra in extra_of.items()],
         _opencv(),
         _ffmpeg(),
         _accelerator(),
@@ -71,20 +72,27 @@ def _python() -> Finding:
     return Finding("Python", "ok" if sys.version_info >= (3, 11) else "missing", f"{version} (3.11 or later)")
 
 
-def _package(name: str) -> Finding:
+def _package(name: str, extra: str) -> Finding:
     try:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(
-            name, "missing", "not installed", "Run `make setup`, or pip install 'abaw-submit[all]'."
-        )
+        pass
+    if not extra:
+        return Finding(name, "missing", "not installed; nothing works without it", "Run `make setup`.")
+    return Finding(
+        name,
+        "note" if extra in OPTIONAL else "missing",
+        f"not installed; needed by {', '.join(NEEDED_BY[extra])}",
+        f'Run `make setup`, or python -m pip install "abaw-submit[{extra}]".',
+    )
 
 
 def _opencv() -> Finding:
     try:
         import cv2
-    except ImportError:
-        return Finding("Haar detector", "missing", "OpenCV is not installed", "Run `make setup`.")
+    except ImportError as error:  # not installed, or a system library of its own is not there
+        fix = 'Run `make setup`, or python -m pip install "abaw-submit[faces]".'
+        return Finding("Haar detector", "missing", f"OpenCV cannot be loaded: {error}", fix)
     if not hasattr(cv2, "CascadeClassifier"):
         return Finding(
             "Haar detector", "missing", f"OpenCV {cv2.__version__} has none", "Install 4.x: `make setup`."
@@ -101,28 +109,32 @@ def _ffmpeg() -> Finding:
 
         return Finding("ffmpeg", "ok", f"the binary of imageio-ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}")
     except (ImportError, RuntimeError) as error:
-        return Finding("ffmpeg", "missing", str(error), "Run `make setup`, which brings its own binary.")
+        fix = 'For overlay videos install it, or the extra that brings one: "abaw-submit[report]".'
+        return Finding("ffmpeg", "note", str(error), fix)
 
 
 def _accelerator() -> Finding:
     try:
         import torch
-    except ImportError:
-        return Finding("GPU", "note", "PyTorch is not installed, so none can be used")
+    except (ImportError, OSError) as error:  # OSError: a CUDA library of its own is not there
+        return Finding("GPU", "note", f"torch cannot be loaded, so none can be used: {error}")
     if torch.cuda.is_available():
         return Finding("GPU", "ok", torch.cuda.get_device_name(0))
     return Finding("GPU", "note", f"none; {os.cpu_count()} processor cores will do the work")
 
 
 def _yunet() -> Finding:
-    path = os.environ.get("ABAW_YUNET")
-    if path and Path(path).is_file():
-        return Finding("YuNet model", "ok", path)
-    if path:
-        return Finding(
-            "YuNet model", "missing", f"ABAW_YUNET names {path}", "There is no such file: correct it."
-        )
-    return Finding("YuNet model", "note", "ABAW_YUNET is not set; crops fall back to Haar without a model")
+    """Looks where `crop` looks."""
+    from abaw_submit.faces.yunet import cache_file, find_model
+
+    try:
+        path = find_model()
+    except UserError as error:
+        return Finding("YuNet model", "missing", str(error), "Correct ABAW_YUNET.")
+    if path is not None:
+        return Finding("YuNet model", "ok", str(path))
+    where = f"ABAW_YUNET is not set, and there is none at {cache_file()}"
+    return Finding("YuNet model", "note", f"{where}; crop falls back to Haar, which misses more faces")
 
 
 def free_gib(disk: Path) -> float:
