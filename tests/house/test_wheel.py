@@ -130,6 +130,7 @@ def test_everything_after_the_scores_works_from_another_folder(base_install, fil
     validation = [word for f in folds for word in ("--scores", f"m={f}/scores_validation.h5")]
     test = [word for f in folds for word in ("--scores", f"m={f}/scores_test.h5")]
     template = ["--template", "template.txt"]
+    plan = ["--crossfit-folds", 3, "--out", "plan", *FAST]
     for line in (
         ["split", "--task", "VA", "--annotations", "annotations", "--folds", 3, "--out", "splits/va.json"],
         ["split-check", "splits/va.json"],
@@ -139,8 +140,7 @@ def test_everything_after_the_scores_works_from_another_folder(base_install, fil
         ["format", "--task", "VA", "--scores", "final.h5", *template, "--out", "VA.txt"],
         ["check", "VA.txt", "--task", "VA", *template],
         ["pack", "VA.txt", "--out", "VA.zip"],
-        ["plan", "--task", "VA", "--fold-scores", "folds", "--truth", "annotations", *template]
-        + ["--crossfit-folds", 3, "--out", "plan", *FAST],
+        ["plan", "--task", "VA", "--fold-scores", "folds", "--truth", "annotations", *template, *plan],
     ):
         done = run(base_install, files, *line)
         assert done.returncode == 0, f"{line[0]}: {done.stdout}{done.stderr}"
