@@ -45,7 +45,7 @@ def command_defaults(
         path: the TOML file.
         command: the command's name; its section may use `-` or `_`.
         known: the command's option names, with `_`.
-        variants: values of --task or --extractor, in any case.
+        variants: values of --task, --extractor or --model, in any case.
         sections: every name a section may have.
 
     Raises:

@@ -17,7 +17,7 @@ from abaw_submit.extras import require
 from abaw_submit.tasks import TASKS, Task, get_task
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
-_VARIANT_OPTIONS = ("task", "extractor")
+_VARIANT_OPTIONS = ("task", "extractor", "model")
 
 IN_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
 IN_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -27,7 +27,7 @@ OUT_PATH = click.Path(path_type=Path)
 
 class Command(click.Command):
     """A command whose options are filled from `-c CONFIG`: its section, then its section's
-    part for the given task or extractor (`[train]`, then `[train.va]`).
+    part for the given task, extractor or model (`[train]`, then `[train.va]`, `[train.gru]`).
 
     Args:
         extras: extras of the package it needs; without them it refuses to start and says so.

@@ -18,7 +18,7 @@ from abaw_submit.cli.common import (
     task_option,
 )
 from abaw_submit.cli.progress import progress
-from abaw_submit.models.settings import DecoderSize, TmfSize, VitSize
+from abaw_submit.models.settings import DecoderSize, SequenceSize, VitSize
 from abaw_submit.tasks import Task
 from abaw_submit.training.settings import FinetuneSettings, PretrainSettings, TmfSettings
 
@@ -110,10 +110,10 @@ def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None
 @_fold_option
 @_tracks_option
 @click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
-@settings_options(TmfSize)
+@settings_options(SequenceSize)
 @settings_options(TmfSettings)
 def train(task: Task, out: Path, **options: Any) -> None:
-    """Train the temporal fusion network (TMF) of one fold; write its out-of-fold and test scores.
+    """Train a sequence model (the paper's TMF, or another) of one fold; write its scores.
 
     Features of several folders are concatenated per row. A killed training goes on where it was when the
     same command runs again. On several GPUs: torchrun --nproc-per-node N -m abaw_submit train …
@@ -125,7 +125,7 @@ def train(task: Task, out: Path, **options: Any) -> None:
     from abaw_submit.training.tmf import Inputs
     from abaw_submit.training.tmf import train as work
 
-    size, settings = collect(TmfSize, options), collect(TmfSettings, options)
+    size, settings = collect(SequenceSize, options), collect(TmfSettings, options)
     inputs = Inputs(
         tuple(options["features"]),
         options["annotations"],
@@ -134,7 +134,7 @@ def train(task: Task, out: Path, **options: Any) -> None:
         tuple(options["tracks"]),
     )
     score = work(task, inputs, out, size=size, settings=settings, progress=progress)
-    _say(out, task, "TMF", inputs.fold, score)
+    _say(out, task, size.model, inputs.fold, score)
 
 
 @click.command(cls=Command, extras=["train"])

@@ -1,5 +1,8 @@
 """The losses of the three tasks. Rows that are not valid take no part, in sums and in divisors.
 
+Where several processes train together, all sums and divisors are over the rows of all of them, and every
+process returns the same loss (models/parallel.py): N processes compute what one would.
+
 Source: arXiv 2303.10849, section 3.4, and RECIPE: weighted binary cross-entropy, weighted cross-entropy,
 and one minus the concordance correlation coefficient.
 """
@@ -12,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from abaw_submit.models.parallel import global_sum
 from abaw_submit.tasks import Task
 
 
@@ -67,29 +71,66 @@ def weighted_bce(logits: Tensor, labels: Tensor, valid: Tensor, positive_weights
         logits, safe, pos_weight=positive_weights, reduction="none"
     )
     mask = valid[..., None].to(losses.dtype)
-    return (losses * mask).sum() / (mask.sum() * losses.shape[-1]).clamp_min(1)
+    total, rows = global_sum(torch.stack([(losses * mask).sum(), mask.sum()]))
+    loss: Tensor = total / (rows * losses.shape[-1]).clamp_min(1)
+    return loss
 
 
 def weighted_ce(logits: Tensor, labels: Tensor, valid: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy with one weight per class, divided by the weights of the rows (as PyTorch does).
 
+    With targets that are shares of several classes (`soften`, mixup), each class counts by its share, in
+    the sum and in the divisor.
+
     Args:
         logits: (..., classes).
-        labels: (..., 1) class indices as numbers; anything where not valid.
+        labels: (..., 1) class indices as numbers, or (..., classes) shares that sum to 1; anything where
+            not valid.
         valid: (...,) bool.
         weights: (classes,).
 
     Returns:
         Weighted mean over valid rows; 0 when no row is valid.
     """
+    shares = class_shares(labels, valid, logits.shape[-1])
+    weighted = shares * weights * valid[..., None].to(weights.dtype)
+    total, divisor = global_sum(
+        torch.stack([-(functional.log_softmax(logits, -1) * weighted).sum(), weighted.sum()])
+    )
+    loss: Tensor = total / divisor.clamp_min(1e-12)
+    return loss
+
+
+def class_shares(labels: Tensor, valid: Tensor, classes: int) -> Tensor:
+    """Class indices (..., 1) as shares (..., classes): 1 for the class; shares are given back as they are."""
+    if labels.shape[-1] == classes:
+        return torch.where(valid[..., None], labels, torch.zeros_like(labels))
     target = torch.where(valid, labels[..., 0].long(), torch.zeros_like(labels[..., 0]).long())
-    log_p = functional.log_softmax(logits, -1).gather(-1, target[..., None])[..., 0]
-    row_weights = weights[target] * valid.to(weights.dtype)
-    return -(log_p * row_weights).sum() / row_weights.sum().clamp_min(1e-12)
+    return functional.one_hot(target, classes).to(labels.dtype)
+
+
+def soften(task: Task, labels: Tensor, valid: Tensor, smoothing: float) -> Tensor:
+    """Label smoothing: a share of each label goes to not knowing (Szegedy et al. 2016, section 7).
+
+    Args:
+        task: AU: 0 and 1 move towards 0.5; EXPR: to equal shares of all classes; VA: no change.
+        labels: (..., label columns).
+        valid: (...,) bool.
+        smoothing: the share, 0 or more, below 1.
+
+    Returns:
+        (..., 12) for AU, (..., 8) shares for EXPR, `labels` for VA or without smoothing.
+    """
+    if task.name == "VA" or not smoothing:
+        return labels
+    if task.name == "EXPR":
+        shares = class_shares(labels, valid, task.outputs)
+        return shares * (1 - smoothing) + smoothing / task.outputs
+    return labels * (1 - smoothing) + 0.5 * smoothing
 
 
 def ccc_loss(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """Sum over columns of 1 - CCC, over all valid rows of the batch together.
+    """Sum over columns of 1 - CCC, over all valid rows of the whole batch together.
 
     Population moments (n, not n - 1), as the official score has; FORMATS section 5.
 
@@ -104,17 +145,35 @@ def ccc_loss(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     mask = valid.reshape(-1)
     x = prediction.reshape(-1, prediction.shape[-1])[mask]
     y = truth.reshape(-1, truth.shape[-1])[mask]
-    if len(x) == 0:
+    sums = global_sum(torch.cat([x.sum(0), y.sum(0), x.new_full((1,), len(x))]))
+    rows = sums[-1].detach()
+    if rows == 0:
         return prediction.sum() * 0.0
-    mean_x, mean_y = x.mean(0), y.mean(0)
-    covariance = ((x - mean_x) * (y - mean_y)).mean(0)
-    spread = x.var(0, correction=0) + y.var(0, correction=0) + (mean_x - mean_y).square()
+    columns = x.shape[-1]
+    mean_x, mean_y = sums[:columns] / rows, sums[columns:-1] / rows
+    from_x, from_y = x - mean_x, y - mean_y
+    moments = torch.stack([from_x * from_y, from_x.square(), from_y.square()]).sum(1)
+    covariance, var_x, var_y = global_sum(moments) / rows
+    spread = var_x + var_y + (mean_x - mean_y).square()
     # the small number keeps the gradient finite when a batch is constant and perfectly predicted
-    return (1 - 2 * covariance / (spread + 1e-8)).sum()
+    loss: Tensor = (1 - 2 * covariance / (spread + 1e-8)).sum()
+    return loss
 
 
-def task_loss(task: Task, output: Tensor, labels: Tensor, valid: Tensor, weights: Tensor) -> Tensor:
-    """The task's loss of raw network outputs (logits for AU and EXPR, values for VA)."""
+def task_loss(
+    task: Task, output: Tensor, labels: Tensor, valid: Tensor, weights: Tensor, smoothing: float = 0.0
+) -> Tensor:
+    """The task's loss of raw network outputs (logits for AU and EXPR, values for VA).
+
+    Args:
+        task: the task.
+        output: (..., outputs).
+        labels: (..., label columns), or what mixup made of `soften`ed ones.
+        valid: (...,) bool.
+        weights: (outputs,) of the classes.
+        smoothing: label smoothing.
+    """
+    labels = soften(task, labels, valid, smoothing)
     if task.name == "AU":
         return weighted_bce(output, labels, valid, weights)
     if task.name == "EXPR":

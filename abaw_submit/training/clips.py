@@ -18,6 +18,8 @@ from abaw_submit.arrays import F32, Index, Mask
 from abaw_submit.corpus.ledger import nearest_found
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import FeatureFile, feature_path, read_features
+from abaw_submit.features.registry import AUDIO, EXTRACTORS
+from abaw_submit.models.sequence.streams import PICTURE, SOUND, Stream
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class FeatureTable:
         self.absent: list[tuple[slice, slice]] = []
         for index, track in enumerate(self.tracks):
             self._read_track(index, track)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """What the numbers of a row are, for the network."""
+        return tuple(Stream(s.extractor, s.dim, kind_of(s.extractor)) for s in self.sources)
 
     def rows_of(self, index: int) -> slice:
         """Where the rows of the index-th track lie."""
@@ -138,6 +145,16 @@ class FeatureTable:
             self.values[rows, source.columns] = file.values[nearest]
 
 
+def kind_of(extractor: str) -> str:
+    """Whether an extractor hears or sees; one that is not known here is taken to see.
+
+    >>> kind_of("hubert"), kind_of("mae"), kind_of("somebody's own")
+    ('sound', 'picture', 'picture')
+    """
+    entry = EXTRACTORS.get(extractor)
+    return SOUND if entry is not None and entry.kind == AUDIO else PICTURE
+
+
 def _sources(files: Sequence[FeatureFile]) -> list[Source]:
     sources, at = [], 0
     for file in files:
@@ -154,27 +171,30 @@ def _allocate(shape: tuple[int, int], cache_gib: float) -> Any:
         return np.memmap(file, np.float16, "w+", shape=shape)
 
 
-def clip_starts(rows: int, clip_rows: int, offset: int) -> list[int]:
+def clip_starts(rows: int, clip_rows: int, offset: int, stride_rows: int = 0) -> list[int]:
     """First rows of clips that together hold every row of a track.
 
-    Clips follow each other from `offset` on; one at the very beginning and one at the very end hold what is
-    left over there.
+    Clips begin every `stride_rows` rows from `offset` on; one at the very beginning and one at the
+    very end hold what is left over there.
 
     Args:
         rows: rows of the track.
         clip_rows: rows of a clip.
-        offset: 0 .. clip_rows - 1.
+        offset: 0 .. stride_rows - 1.
+        stride_rows: rows from one clip to the next; 0: they follow each other without overlap.
 
     >>> clip_starts(250, 100, 30), clip_starts(200, 100, 0), clip_starts(60, 100, 30)
     ([0, 30, 130, 150], [0, 100], [0])
+    >>> clip_starts(250, 100, 10, 50)
+    [0, 10, 60, 110, 150]
     """
     if rows <= clip_rows:
         return [0]
     last = rows - clip_rows
-    return sorted({0, *range(offset, last + 1, clip_rows), last})
+    return sorted({0, *range(offset, last + 1, stride_rows or clip_rows), last})
 
 
-def epoch_clips(begin: Index, clip_rows: int, seed: int, epoch: int) -> Index:
+def epoch_clips(begin: Index, clip_rows: int, seed: int, epoch: int, stride_rows: int = 0) -> Index:
     """The clips of one epoch in random order, each track with its own random offset.
 
     Args:
@@ -182,30 +202,31 @@ def epoch_clips(begin: Index, clip_rows: int, seed: int, epoch: int) -> Index:
         clip_rows: rows of a clip.
         seed: of the draws.
         epoch: which epoch.
+        stride_rows: rows from one clip to the next; 0: they follow each other.
 
     Returns:
         (clips,) first rows in the table.
     """
     generator = np.random.default_rng((seed, epoch))
     counts = np.diff(begin)
-    offsets = generator.integers(0, clip_rows, len(counts))
+    offsets = generator.integers(0, stride_rows or clip_rows, len(counts))
     starts = [
         first + start
         for first, rows, offset in zip(begin[:-1], counts, offsets, strict=True)
-        for start in clip_starts(int(rows), clip_rows, int(offset))
+        for start in clip_starts(int(rows), clip_rows, int(offset), stride_rows)
     ]
     return generator.permutation(np.array(starts, np.int64))
 
 
-def overlapping_starts(rows: int, clip_rows: int) -> list[int]:
-    """First rows of clips half a clip apart, the last one ending with the track.
+def overlapping_starts(rows: int, clip_rows: int, stride_rows: int = 0) -> list[int]:
+    """First rows of clips so far apart (0: half a clip), the last one ending with the track.
 
     >>> overlapping_starts(230, 100), overlapping_starts(100, 100), overlapping_starts(1, 100)
     ([0, 50, 100, 130], [0], [0])
     """
     if rows <= clip_rows:
         return [0]
-    return sorted({*range(0, rows - clip_rows, max(1, clip_rows // 2)), rows - clip_rows})
+    return sorted({*range(0, rows - clip_rows, stride_rows or max(1, clip_rows // 2)), rows - clip_rows})
 
 
 def clip_weights(clip_rows: int) -> F32:

@@ -89,10 +89,13 @@ class FinetuneSettings(LoopSettings):
 
 @dataclass(frozen=True)
 class TmfSettings(LoopSettings):
-    """TMF: clips of 100 rows, batch 32, lr 1e-4, about 20 epochs."""
+    """Sequence models; the TMF: clips of 100 rows, batch 32, lr 1e-4, about 20 epochs."""
 
     batch: int = setting(32, "clips per step, over all devices")
     clip_rows: int = setting(100, "rows in a clip (K)")
+    stride_rows: int = setting(
+        0, "rows from one clip to the next; 0: a whole clip in training, half of one in prediction"
+    )
     noise: float = setting(0.0, "deviation of noise added to standardised features in training")
     cache_gib: float = setting(8.0, "features above this size are kept in a temporary file, not in memory")
 
@@ -100,3 +103,8 @@ class TmfSettings(LoopSettings):
         super().check()
         if self.clip_rows < 2:
             raise UserError(f"clip_rows is {self.clip_rows}; expected at least 2.")
+        if not 0 <= self.stride_rows <= self.clip_rows:
+            raise UserError(
+                f"stride_rows is {self.stride_rows}; expected 0 to clip_rows ({self.clip_rows}): rows between"
+                " clips would be in none."
+            )

@@ -1,4 +1,4 @@
-"""TMF training and prediction of one fold (arXiv 2303.10849, section 3.3)."""
+"""Training and prediction of one fold's sequence model (the TMF: arXiv 2303.10849, section 3.3)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ from abaw_submit.models.checkpoint import (
 )
 from abaw_submit.models.encoder import read_weights
 from abaw_submit.models.losses import activate, class_weights, task_loss
-from abaw_submit.models.settings import TmfSize
-from abaw_submit.models.tmf import Tmf
+from abaw_submit.models.sequence.network import SequenceNetwork
+from abaw_submit.models.sequence.registry import build_model
+from abaw_submit.models.sequence.streams import Stream
+from abaw_submit.models.settings import SequenceSize
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task, get_task
-from abaw_submit.training.clips import FeatureTable, clip_weights, epoch_clips, overlapping_starts
+from abaw_submit.training.clips import FeatureTable, clip_weights, epoch_clips, kind_of, overlapping_starts
 from abaw_submit.training.loop import SAVE_EVERY_S, Job, fit, seed_step
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.outputs import (
@@ -49,7 +51,7 @@ _PREDICT_CLIPS = 64
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files a TMF training reads.
+    """The files a training reads.
 
     Attributes:
         features: features folders, concatenated per row in this order.
@@ -75,12 +77,12 @@ def train(
     inputs: Inputs,
     out: Path,
     *,
-    size: TmfSize,
+    size: SequenceSize,
     settings: TmfSettings,
     progress: Progress = quiet,
     save_every_s: float = SAVE_EVERY_S,
 ) -> float | None:
-    """Train the TMF of a fold; write its checkpoint, validation and test scores.
+    """Train the sequence model of a fold; write its checkpoint, validation and test scores.
 
     Args:
         task: the task.
@@ -114,22 +116,24 @@ def train(
         mean, std = table.statistics()
         table.fill_absent(mean)
         seed_step(settings.seed, 0)
-        model = Tmf(table.dim, task, size)
+        model = build_model(table.streams, task, size)
         model.fit_standardisation(torch.from_numpy(mean), torch.from_numpy(std))
         held_out = FeatureTable(inputs.features, _rows(division.validation), settings.cache_gib)
         held_out.fill_absent(mean)
 
         def curves(epoch: int, network: nn.Module) -> dict[str, float]:
-            if not isinstance(network, Tmf):
+            if not isinstance(network, SequenceNetwork):
                 raise TypeError(type(network).__name__)
             device = network.mean.device
-            scores = predict_table(network, held_out, settings.clip_rows, device)
+            scores = predict_table(network, held_out, settings.clip_rows, device, settings.stride_rows)
             return {"validation": official_score(task, division.validation, scores)}
 
         job = Job(
             model,
             parameter_groups(model, settings),
-            lambda epoch: epoch_clips(table.begin, settings.clip_rows, settings.seed, epoch),
+            lambda epoch: epoch_clips(
+                table.begin, settings.clip_rows, settings.seed, epoch, settings.stride_rows
+            ),
             _Loss(task, table, division.train, settings, std),
             out,
             stage.fingerprint,
@@ -149,7 +153,7 @@ def train(
                 out,
                 {
                     "train": {"task": task.name, "fold": inputs.fold, **asdict(settings)},
-                    "tmf": asdict(size),
+                    "sequence": asdict(size),
                     "features": {
                         "extractors": [s.extractor for s in table.sources],
                         "dims": [s.dim for s in table.sources],
@@ -158,13 +162,13 @@ def train(
             )
         )
         stage.output(write_history(out, done.history))
-        stage.output(draw_curves(out, done.history, f"{task.name} TMF, fold {inputs.fold}"))
-        validation = predict_table(model, held_out, settings.clip_rows, done.device)
+        stage.output(draw_curves(out, done.history, f"{task.name} {size.model}, fold {inputs.fold}"))
+        validation = predict_table(model, held_out, settings.clip_rows, done.device, settings.stride_rows)
         save_scores(stage, out / VALIDATION_NAME, task, validation, subset="validation", fold=inputs.fold)
         if tests:
             test_table = FeatureTable(inputs.features, tests, settings.cache_gib)
             test_table.fill_absent(mean)
-            test = predict_table(model, test_table, settings.clip_rows, done.device)
+            test = predict_table(model, test_table, settings.clip_rows, done.device, settings.stride_rows)
             save_scores(stage, out / TEST_NAME, task, test, subset="test", fold=inputs.fold)
         stage.count("training rows", int(table.begin[-1]))
     return official_score(task, division.validation, validation)
@@ -191,7 +195,7 @@ def predict(
     stage = Stage("predict", out, settings={}, inputs=[checkpoint, *features, tracks])
     if stage.done():
         return None
-    model, config = load_tmf(checkpoint)
+    model, config = load_sequence(checkpoint)
     with stage:
         table = FeatureTable(features, read_track_rows(tracks))
         found: list[list[Any]] = [[s.extractor for s in table.sources], [s.dim for s in table.sources]]
@@ -203,36 +207,44 @@ def predict(
             )
         table.fill_absent(model.mean.numpy())
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        scores = predict_table(model.to(place), table, config["train"]["clip_rows"], place)
+        trained = config["train"]
+        stride_rows = trained.get("stride_rows", 0)  # not there in older checkpoints
+        scores = predict_table(model.to(place), table, trained["clip_rows"], place, stride_rows)
         fold = str(config["train"]["fold"])
         save_scores(stage, out, model.task, scores, subset="test", fold=fold)
     return model.task, sum(len(v) for v in scores.values())
 
 
-def load_tmf(checkpoint: Path) -> tuple[Tmf, dict[str, Any]]:
-    """A trained TMF in evaluation mode, and its config.
+def load_sequence(checkpoint: Path) -> tuple[SequenceNetwork, dict[str, Any]]:
+    """A trained sequence model in evaluation mode, and its config.
 
     Raises:
-        UserError: the folder is not a TMF checkpoint.
+        UserError: the folder is not a sequence model's checkpoint.
     """
     config = read_config(checkpoint)
-    if "tmf" not in config or not (checkpoint / WEIGHTS_NAME).is_file():
+    sizes = config.get("sequence") or config.get("tmf")  # "tmf": as written before other models came
+    if sizes is None or not (checkpoint / WEIGHTS_NAME).is_file():
         raise UserError(f"{checkpoint} is not a checkpoint of `abaw-submit train`.")
     state = read_weights(checkpoint / WEIGHTS_NAME)
-    model = Tmf(len(state["mean"]), get_task(config["train"]["task"]), TmfSize(**config["tmf"]))
+    named = zip(config["features"]["extractors"], config["features"]["dims"], strict=True)
+    streams = [Stream(extractor, dim, kind_of(extractor)) for extractor, dim in named]
+    model = build_model(streams, get_task(config["train"]["task"]), SequenceSize(**sizes))
     model.load_state_dict(state)
     return model.eval(), config
 
 
 @torch.no_grad()
-def predict_table(model: Tmf, table: FeatureTable, clip_rows: int, device: torch.device) -> dict[str, F32]:
-    """Scores of every row of every track: the weighted mean over clips that overlap by half.
+def predict_table(
+    model: SequenceNetwork, table: FeatureTable, clip_rows: int, device: torch.device, stride_rows: int = 0
+) -> dict[str, F32]:
+    """Scores of every row of every track: the weighted mean over clips that overlap.
 
     Args:
         model: in evaluation mode.
         table: the tracks' features.
         clip_rows: rows of a clip, as in training.
         device: where the model is.
+        stride_rows: rows from one clip to the next; 0: half a clip.
 
     Returns:
         track -> (rows, outputs) float32.
@@ -245,7 +257,7 @@ def predict_table(model: Tmf, table: FeatureTable, clip_rows: int, device: torch
         weights = clip_weights(length)[:, None]
         total = np.zeros((count, model.task.outputs), np.float64)
         divisor = np.zeros((count, 1), np.float64)
-        starts = np.array(overlapping_starts(count, clip_rows), np.int64)
+        starts = np.array(overlapping_starts(count, clip_rows, stride_rows), np.int64)
         for part in np.array_split(starts, -(-len(starts) // _PREDICT_CLIPS)):
             values, present, _ = table.gather(part + rows.start, length)
             output = model(torch.from_numpy(values).to(device), torch.from_numpy(present).to(device))

@@ -8,7 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abaw_submit.models.losses import activate, ccc_loss, class_weights, task_loss, weighted_bce, weighted_ce
+from abaw_submit.models.losses import (
+    activate,
+    ccc_loss,
+    class_weights,
+    soften,
+    task_loss,
+    weighted_bce,
+    weighted_ce,
+)
 from abaw_submit.tasks import AU, EXPR, VA
 
 # RECIPE: weights published for the official training sets
@@ -107,3 +115,25 @@ def test_scores_are_probabilities_or_lie_in_the_range() -> None:
     assert activate(VA, x).tolist() == [[1.0, -1.0]]
     assert activate(EXPR, torch.randn(5, 8)).sum(-1).tolist() == pytest.approx([1.0] * 5)
     assert activate(AU, torch.zeros(1, 12)).tolist() == [[0.5] * 12]
+
+
+def test_label_smoothing_is_pytorchs_where_classes_weigh_the_same() -> None:
+    logits, labels = torch.randn(9, 8), torch.randint(0, 8, (9, 1)).float()
+    ours = task_loss(EXPR, logits, labels, torch.ones(9, dtype=bool), torch.ones(8), smoothing=0.1)
+    theirs = torch.nn.functional.cross_entropy(logits, labels[:, 0].long(), label_smoothing=0.1)
+    assert ours.item() == pytest.approx(theirs.item(), abs=1e-6)
+    aus = (torch.rand(9, 12) < 0.5).float()
+    assert soften(AU, aus, torch.ones(9, dtype=bool), 0.2).unique().tolist() == pytest.approx([0.1, 0.9])
+    va = torch.rand(9, 2)
+    assert soften(VA, va, torch.ones(9, dtype=bool), 0.2) is va
+
+
+def test_shares_of_classes_count_by_their_share() -> None:
+    logits, weights = torch.randn(2, 8), torch.rand(8) + 1
+    mixed = torch.zeros(2, 8)
+    mixed[0, 1], mixed[0, 5], mixed[1, 2] = 0.25, 0.75, 1.0
+    log_p = logits.log_softmax(-1)
+    total = 0.25 * weights[1] * log_p[0, 1] + 0.75 * weights[5] * log_p[0, 5] + weights[2] * log_p[1, 2]
+    expected = -total / (0.25 * weights[1] + 0.75 * weights[5] + weights[2])
+    got = weighted_ce(logits, mixed, torch.ones(2, dtype=bool), weights)
+    assert got.item() == pytest.approx(expected.item(), abs=1e-6)

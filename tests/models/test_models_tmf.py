@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from abaw_submit.models.settings import TmfSize
+from abaw_submit.models.settings import SequenceSize
 from abaw_submit.models.tmf import Tmf
 from abaw_submit.tasks import AU, EXPR, VA
 
-SMALL = TmfSize(conv_dim=24, model_dim=16, feedforward_dim=16, layers=2, heads=2, head_dim=8, dropout=0.0)
+SMALL = SequenceSize(
+    conv_dim=24, model_dim=16, feedforward_dim=16, layers=2, heads=2, head_dim=8, dropout=0.0
+)
 
 
 def make(task: object = VA, features: int = 6) -> Tmf:
@@ -18,7 +20,7 @@ def make(task: object = VA, features: int = 6) -> Tmf:
 
 
 def test_the_default_sizes_are_those_of_the_paper() -> None:
-    model = Tmf(768 + 896, EXPR, TmfSize())
+    model = Tmf(768 + 896, EXPR, SequenceSize())
     assert model.fuse[0].weight.shape == (256, 1664, 1)
     layers = model.transformer.layers
     assert len(layers) == 4

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from abaw_submit.errors import UserError
 from abaw_submit.models.encoder import build_vit
-from abaw_submit.models.settings import TmfSize, VitSize
+from abaw_submit.models.settings import SequenceSize, VitSize
 from abaw_submit.models.tmf import Tmf
 from abaw_submit.tasks import AU
 from abaw_submit.training.optim import learning_rate, parameter_groups
@@ -52,7 +52,7 @@ def test_weight_decay_spares_norms_biases_tokens_and_positions() -> None:
 
 
 def test_a_tmf_decays_its_matrices_with_the_weight_of_the_settings() -> None:
-    groups = parameter_groups(Tmf(4, AU, TmfSize(8, 8, 8, 1, 2, 4)), TmfSettings(weight_decay=0.07))
+    groups = parameter_groups(Tmf(4, AU, SequenceSize(8, 8, 8, 1, 2, 4)), TmfSettings(weight_decay=0.07))
     assert sorted({g["weight_decay"] for g in groups}) == [0.0, 0.07]
 
 

@@ -17,7 +17,7 @@ from abaw_submit.models.encoder import load_encoder
 from abaw_submit.scores.files import read_scores
 from abaw_submit.store import read_record
 from abaw_submit.tasks import AU, EXPR, TASKS, VA
-from abaw_submit.training.tmf import load_tmf, predict_table
+from abaw_submit.training.tmf import load_sequence, predict_table
 
 VIT = ["--img-size-px", "16", "--patch-px", "8", "--dim", "32", "--depth", "1", "--heads", "2"]
 DECODER = ["--decoder-dim", "16", "--decoder-depth", "1", "--decoder-heads", "2"]
@@ -160,7 +160,7 @@ def test_validation_labels_take_no_part_in_training(corpus, tmp_path: Path) -> N
 
 def test_overlapping_predictions_are_averaged_not_overwritten(corpus, tmp_path: Path) -> None:
     train(corpus, "AU", tmp_path / "x", "--epochs", 1)
-    model, config = load_tmf(tmp_path / "x")
+    model, config = load_sequence(tmp_path / "x")
     from abaw_submit.training.clips import FeatureTable
 
     table = FeatureTable([corpus.features("visual")], {"102": None})
@@ -206,8 +206,46 @@ def test_user_mistakes_are_named(corpus, tmp_path: Path) -> None:
             "--tracks", names, "--out", tmp_path / "s.h5")  # fmt: skip
     with pytest.raises(UserError, match="not a checkpoint of `abaw-submit train`"):
         finetune(corpus, "AU", tmp_path / "single", *VIT, "--epochs", 1)
-        load_tmf(tmp_path / "single")
+        load_sequence(tmp_path / "single")
     write_template(tmp_path / "long.txt", {"102": 99}, AU)
     with pytest.raises(UserError, match="31 rows; 99 are expected for 102"):
         run("predict", "--checkpoint", tmp_path / "fold", "--features", corpus.features("visual"),
             "--tracks", tmp_path / "long.txt", "--out", tmp_path / "s.h5")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "more"),
+    [
+        ("gru", ()),
+        ("tcn", ("--stride-rows", "4")),
+        ("transformer", ("--fusion", "gate", "--modality-dropout", "0.3")),
+        ("mamba", ()),
+    ],
+)
+def test_every_model_trains_and_predicts_from_its_checkpoint(
+    corpus, tmp_path: Path, model: str, more: tuple[str, ...]
+) -> None:
+    template = tmp_path / "template.txt"
+    write_template(template, {"102": 31, "video2_left": 23}, VA)
+    out = tmp_path / "fold_0"
+    words = ("--model", model, *more, "--epochs", "2", "--tracks", template)
+    assert f"VA {model}, fold 0" in train(corpus, "VA", out, *words, features=("visual", "sound"))
+    run("predict", "--checkpoint", out, "--features", corpus.features("visual"), "--features",
+        corpus.features("sound"), "--tracks", template, "--out", tmp_path / "again.h5")  # fmt: skip
+    again, test = read_scores(tmp_path / "again.h5"), read_scores(out / "scores_test.h5")
+    assert all(np.array_equal(again[track], test[track]) for track in test)
+
+
+def test_a_models_own_part_of_a_config_holds_for_it(corpus, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text("[train]\nclip_rows = 12\n[train.gru]\nclip_rows = 20\nstride_rows = 7\n")
+    said = []
+    for model in ("tmf", "gru"):
+        run("train", "-c", config, "--task", "AU", "--model", model, "--features",
+            corpus.features("visual"), "--annotations", corpus.annotations, "--out", tmp_path / model,
+            *TMF[:12], "--epochs", 1)  # fmt: skip
+        settings = read_record(tmp_path / model)["settings"]
+        said.append((settings["clip_rows"], settings["stride_rows"]))
+    assert said == [(12, 0), (20, 7)]
+    with pytest.raises(UserError, match="stride_rows is 17; expected 0 to clip_rows"):
+        train(corpus, "AU", tmp_path / "x", "--stride-rows", 17)

@@ -1,0 +1,105 @@
+"""What all sequence models share: standardisation, modality dropout, fusion, output heads, padding.
+
+A model adds one thing: `encode`, from fused rows to rows that know their neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from abaw_submit.models.parallel import GlobalBatchNorm
+from abaw_submit.models.sequence.fusion import Concatenation, GatedCrossAttention
+from abaw_submit.models.sequence.streams import PICTURE, SOUND, Stream, columns_of, drop_one_kind, streams_of
+from abaw_submit.models.settings import SequenceSize
+from abaw_submit.tasks import Task
+
+
+class SequenceNetwork(nn.Module):
+    """The network of one task.
+
+    Attributes:
+        mean, std: (features,) standardisation fitted on the training tracks; part of the weights, so that a
+            checkpoint predicts without the training data.
+    """
+
+    def __init__(self, features: int | Sequence[Stream], task: Task, size: SequenceSize) -> None:
+        super().__init__()
+        size.check()
+        self.task, self.size, self.streams = task, size, streams_of(features)
+        width = sum(stream.dim for stream in self.streams)
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+        self.mean: Tensor
+        self.std: Tensor
+        kinds = [columns_of(self.streams, kind) for kind in (PICTURE, SOUND)]
+        self.kinds = [torch.tensor(columns) for columns in kinds if columns]
+        self.fuse: Concatenation | GatedCrossAttention
+        if size.fusion == "gate":
+            self.fuse = GatedCrossAttention(self.streams, size.conv_dim, size.heads, size.dropout)
+        else:
+            self.fuse = Concatenation(width, size.conv_dim)
+        self.project = nn.Linear(size.conv_dim, size.model_dim)
+        self.build(size)
+        heads, outputs = (2, 1) if task.name == "VA" else (1, task.outputs)
+        self.heads = nn.ModuleList(Head(size.model_dim, size.head_dim, outputs) for _ in range(heads))
+
+    def build(self, size: SequenceSize) -> None:
+        """Make the layers that `encode` uses."""
+        raise NotImplementedError
+
+    def encode(self, x: Tensor, present: Tensor) -> Tensor:
+        """Fused rows to rows that know their neighbours.
+
+        Args:
+            x: (batch, rows, model_dim); padding holds numbers without meaning.
+            present: (batch, rows) bool, True for the first rows of each clip, False for its padding.
+
+        Returns:
+            (batch, rows, model_dim); real rows must not depend on padding.
+        """
+        raise NotImplementedError
+
+    def forward(self, features: Tensor, present: Tensor) -> Tensor:
+        """Outputs of every row: logits for AU and EXPR, values in [-1, 1] for VA.
+
+        Args:
+            features: (batch, rows, features), as they come from the cache.
+            present: (batch, rows) bool; False pads a track that is shorter than the clip.
+
+        Returns:
+            (batch, rows, outputs); padding rows hold numbers without meaning.
+        """
+        x = (features - self.mean) / self.std
+        x = torch.where(present[..., None], x, torch.zeros_like(x))
+        if self.training:
+            x = drop_one_kind(x, self.kinds, self.size.modality_dropout)
+        x = self.encode(self.project(self.fuse.fuse(x, present)), present)
+        output = torch.cat([head(x, present) for head in self.heads], -1)
+        return output.tanh() if self.task.name == "VA" else output
+
+    @torch.no_grad()
+    def fit_standardisation(self, mean: Tensor, std: Tensor) -> None:
+        """Keep the mean and deviation of the training rows; a constant feature is only centred."""
+        self.mean.copy_(mean)
+        self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+
+
+class Head(nn.Module):
+    """Linear - BatchNorm - LeakyReLU - Linear; padding rows do not enter the batch statistics."""
+
+    def __init__(self, dim: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(dim, hidden)
+        self.norm = GlobalBatchNorm(hidden)
+        self.act = nn.LeakyReLU(0.1)
+        self.out = nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """(..., dim) to (..., outputs); 0 where not present."""
+        rows: Tensor = self.out(self.act(self.norm(self.hidden(x[present]))))
+        full = rows.new_zeros(*x.shape[:-1], rows.shape[-1])
+        full[present] = rows
+        return full
