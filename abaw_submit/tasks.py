@@ -101,6 +101,9 @@ AU = Task("AU", AU_COLUMNS, -1, "sigmoid", Decision.THRESHOLD, 12, "mean F1")
 EXPR = Task("EXPR", EXPR_COLUMNS, -1, "softmax", Decision.ARGMAX, 1, "macro F1")
 VA = Task("VA", VA_COLUMNS, -5, "tanh", Decision.CLIP, 2, "mean CCC")
 TASKS = {task.name: task for task in (AU, EXPR, VA)}
+# ambivalence and hesitancy (edition 11): one label for a whole video; its "tracks" are videos of one row
+AH = Task("AH", ("AH",), -1, "sigmoid", Decision.THRESHOLD, 1, "macro F1")
+VIDEO_TASKS = {AH.name: AH}
 
 
 def get_task(name: str | Task) -> Task:
@@ -115,3 +118,14 @@ def get_task(name: str | Task) -> Task:
     if task is None:
         raise UserError(f'Unknown task "{name}". {suggest(name.upper(), TASKS)}')
     return task
+
+
+def any_task(name: str | Task) -> Task:
+    """As `get_task`, and the tasks of whole videos too.
+
+    >>> any_task("ah").outputs
+    1
+    """
+    if isinstance(name, str) and name.upper() in VIDEO_TASKS:
+        return VIDEO_TASKS[name.upper()]
+    return get_task(name)

@@ -27,19 +27,22 @@ from abaw_submit.tasks import EDITIONS, Task
 if TYPE_CHECKING:
     from abaw_submit.submission.expected import ExpectedRows
 
-_KINDS = click.Choice(["AU", "EXPR", "VA", "MTL", "CE"], case_sensitive=False)
-_WRITABLE = click.Choice(["AU", "EXPR", "VA", "MTL"], case_sensitive=False)
+_KINDS = click.Choice(["AU", "EXPR", "VA", "MTL", "CE", "AH"], case_sensitive=False)
+_WRITABLE = click.Choice(["AU", "EXPR", "VA", "MTL", "AH"], case_sensitive=False)
 _EDITION = click.IntRange(EDITIONS[0], EDITIONS[-1])
 _TEMPLATE_HELP = "The organisers' template, blank or with dummy values (editions 5 on)."
 _TRACKS_HELP = "The organisers' list of test tracks (editions 1 to 3)."
 
 
 @click.command(cls=Command)
-@click.option("--task", type=_WRITABLE, required=True, help="The task; MTL needs scores of all three.")
+@click.option(
+    "--task", type=_WRITABLE, required=True, help="The task; MTL needs scores of all three; AH: ambivalence."
+)
 @click.option("--scores", type=IN_PATH, multiple=True, required=True, help="Scores: a .h5 file or a folder.")
 @click.option("--template", type=IN_FILE, help=_TEMPLATE_HELP)
 @click.option("--tracks", type=IN_FILE, help=_TRACKS_HELP)
 @click.option("--edition", type=_EDITION, help="Whose headers. Default: the template's; 3 for --tracks.")
+@click.option("--probabilities", is_flag=True, help="AH: write id,p0,p1,label in place of id,label.")
 @click.option("--out", type=OUT_PATH, required=True, help="The file; for --tracks the folder.")
 def format(
     task: str,
@@ -47,6 +50,7 @@ def format(
     template: Path | None,
     tracks: Path | None,
     edition: int | None,
+    probabilities: bool,
     out: Path,
 ) -> None:
     """Scores to the official prediction file or files.
@@ -60,7 +64,7 @@ def format(
     """
     from abaw_submit.submission.format import format_files
 
-    written = format_files(task, scores, out, template, tracks, edition)
+    written = format_files(task, scores, out, template, tracks, edition, probabilities)
     if written is None:
         click.echo(f"{out} is up to date.")
         return
@@ -71,7 +75,9 @@ def format(
 
 @click.command(cls=Command)
 @click.argument("target", type=IN_PATH)
-@click.option("--task", type=_KINDS, required=True, help="The task; CE: compound expressions.")
+@click.option(
+    "--task", type=_KINDS, required=True, help="The task; CE: compound expressions, AH: ambivalence."
+)
 @click.option("--template", type=IN_FILE, help=_TEMPLATE_HELP)
 @click.option("--tracks", type=IN_FILE, help=_TRACKS_HELP)
 @click.option("--rows-from", type=IN_PATH, help="With --tracks: row counts of annotations or a template.")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.tasks import Decision, Task, get_task
+from abaw_submit.tasks import Decision, Task, any_task
 
 AU_THRESHOLD = 0.5
 
@@ -31,7 +31,7 @@ def decide(task: Task | str, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
     >>> decide("VA", np.array([[1.5, -0.2]])).round(3).tolist()
     [[1.0, -0.20000000298023224]]
     """
-    task = get_task(task)
+    task = any_task(task)
     if task.decision is Decision.CLIP:
         return np.asarray(np.clip(scores, -1.0, 1.0), np.float32)
     if task.decision is Decision.ARGMAX:

@@ -16,7 +16,7 @@ import pandas as pd
 from abaw_submit.arrays import F32
 from abaw_submit.errors import UserError
 from abaw_submit.store import atomic_path
-from abaw_submit.tasks import Task, get_task
+from abaw_submit.tasks import Task, any_task, get_task
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read_scores(path: Path | str, task: Task | str | None = None) -> Scores:
         UserError: no such path, another task, wrong columns or a malformed row (named).
     """
     path = Path(path)
-    wanted = get_task(task) if task is not None else None
+    wanted = any_task(task) if task is not None else None
     if not path.exists():
         raise UserError(f"No scores at {path}.")
     scores = _read_h5(path) if path.is_file() else _read_folder(path)
@@ -99,12 +99,12 @@ def _read_h5(path: Path) -> Scores:
     with file:
         if "task" not in file.attrs or "columns" not in file.attrs:
             raise UserError(f"{path} has no `task` and `columns` attributes: it is not a scores file.")
-        task = get_task(str(file.attrs["task"]))
+        task = any_task(str(file.attrs["task"]))
         columns = tuple(str(c) for c in file.attrs["columns"])
         if columns != task.columns:
             raise UserError(f"{path}: columns {columns}; expected {task.columns}.")
         tracks: dict[str, F32] = {}
-        for track in sorted(file):
+        for track in _names(file):
             values = np.asarray(file[track][()], np.float32)
             if values.ndim != 2 or values.shape[1] != task.outputs:
                 raise UserError(
@@ -113,6 +113,13 @@ def _read_h5(path: Path) -> Scores:
             tracks[track] = values
         extra = {k: v for k, v in file.attrs.items() if k not in ("task", "columns")}
     return Scores(task, tracks, extra)
+
+
+def _names(file: h5py.File) -> list[str]:
+    """All datasets; the name of a video may hold a slash, which HDF5 takes for a group."""
+    found: list[str] = []
+    file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+    return sorted(found)
 
 
 def _read_folder(path: Path) -> Scores:

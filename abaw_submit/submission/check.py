@@ -17,7 +17,8 @@ from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_heade
 from abaw_submit.submission.locate import is_row, locate, locate_listed, rows_in_file
 from abaw_submit.submission.suspicions import note_suspicions, summarize
 from abaw_submit.submission.values import Kinds, Values, diagnose, read_values
-from abaw_submit.tasks import LATEST_EDITION
+from abaw_submit.submission.videos import check_videos
+from abaw_submit.tasks import AH, LATEST_EDITION
 
 SINGLE, PER_TRACK = "single file", "per-track files"
 
@@ -29,7 +30,7 @@ def check(
 
     Args:
         target: what is to be submitted.
-        kind: AU, EXPR, VA, MTL or CE.
+        kind: AU, EXPR, VA, MTL, CE or AH.
         asked: what it has to hold; None makes only the checks that need no list of rows.
         edition: the edition whose headers are right; None takes the template's, else that of the files.
 
@@ -39,10 +40,18 @@ def check(
     grammar = grammar_of(kind, edition or _template_edition(asked, kind) or LATEST_EDITION)
     report = Report(str(target), grammar.name, grammar.edition, grammar.columns)
     members = open_members(target, report)
-    texts = [(member, lines) for member in members if (lines := _text(member, report)) is not None]
+    shortest = 1 if grammar.name == AH.name else 2  # a header and a row
+    texts = [(m, lines) for m in members if (lines := _text(m, report, shortest)) is not None]
     if not members and not report.problems:
         report.add("empty", Place(Path(target).name, found="no submission file"))
     if not texts:
+        return report
+    if grammar.name == AH.name:
+        report.dialect = SINGLE
+        for member, lines in texts:
+            check_videos(member.name, lines, asked.videos if asked else None, report)
+        if len(texts) > 1:
+            report.add("several submissions", Place(found=f"{len(texts)} files"), len(texts))
         return report
     report.dialect = _dialect(texts[0][1], report, asked)
     if report.dialect == PER_TRACK:
@@ -80,7 +89,7 @@ def _dialect(lines: Lines, report: Report, asked: ExpectedRows | None) -> str:
     return SINGLE if alone else PER_TRACK
 
 
-def _text(member: Member, report: Report) -> Lines | None:
+def _text(member: Member, report: Report, shortest: int) -> Lines | None:
     """The lines of a file, after the checks of bytes; None if it cannot be read on."""
     try:
         lines = member.read()
@@ -109,7 +118,7 @@ def _text(member: Member, report: Report) -> Lines | None:
     if blank:
         report.add("blank line", Place(member.name, len(lines) - blank + 1), blank)
     lines = lines.without_blank_tail()
-    if len(lines) < 2:
+    if len(lines) < shortest:
         report.add("empty", Place(member.name, found=f"{len(lines)} lines"))
         return None
     return lines

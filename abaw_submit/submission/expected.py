@@ -9,6 +9,7 @@ from abaw_submit.corpus.mtl import MtlList, read_mtl
 from abaw_submit.corpus.rows import official_rows
 from abaw_submit.corpus.templates import Template, read_template
 from abaw_submit.corpus.testlists import read_track_list
+from abaw_submit.corpus.videolist import read_video_list
 from abaw_submit.errors import UserError
 from abaw_submit.submission.grammar import grammar_of, grammar_of_header
 
@@ -21,11 +22,13 @@ class ExpectedRows:
         tracks: row count by track in the official order; None where it is not known.
         template: the template, if there is one.
         listed: for MTL, the lines of the list.
+        videos: for AH, the videos in the template's order.
     """
 
     tracks: dict[str, int | None]
     template: Template | None = None
     listed: MtlList | None = None
+    videos: tuple[str, ...] | None = None
 
 
 def expected_rows(
@@ -40,6 +43,10 @@ def expected_rows(
         if template is None:
             raise UserError("Nothing to check against: give the list of pictures as --template FILE.")
         return ExpectedRows({}, None, read_mtl(template))
+    if kind == "AH":
+        if template is None:
+            raise UserError("Nothing to check against: give the list of videos as --template FILE.")
+        return ExpectedRows({}, videos=tuple(read_video_list(template).ids))
     if template is not None:
         read = read_template(template)
         refuse_other_task(read, kind)

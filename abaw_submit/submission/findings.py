@@ -21,6 +21,7 @@ PROBLEMS = {
     "double file": "each name comes once",
     "wrong task": "the file is for the task that was asked for",
     "header": "the first line is the official header",
+    "video header": "this track's files have no header",
     "missing track": "each test track has its file",
     "unknown track": "each track is in the template or list",
     "row count": "a track's file has the official number of rows",
@@ -36,12 +37,14 @@ PROBLEMS = {
     "number syntax": "values are plain numbers without spaces or quotes",
     "not an integer": "labels are written as one digit",
     "range": "values lie in the official range",
+    "probabilities": "p0 + p1 is exactly 1 in floating point",
 }
 WARNINGS = {
     "constant column": "a column has the same value in every row",
     "class never predicted": "a class is never predicted",
     "track all the same": "a track has the same values in every row",
     "equal columns": "two columns are the same in every row",
+    "label against probability": "a label is not that of the greater probability",
     "odd header": "the header is not the official one, but the template's",
     "several submissions": "the zip or folder holds more than one submission",
     "rows not checked": "nothing says how many rows a track has",
@@ -103,7 +106,7 @@ class Report:
 
     Attributes:
         target: what was checked.
-        kind: AU, EXPR, VA, MTL or CE.
+        kind: AU, EXPR, VA, MTL, CE or AH.
         edition: whose header was expected.
         edition_columns: names of the values of a row in that edition.
         dialect: "single file" or "per-track files"; "" if not known.

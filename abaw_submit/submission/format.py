@@ -19,7 +19,8 @@ from abaw_submit.store import RECORD_NAME, Stage, atomic_path
 from abaw_submit.submission.encode import located_text, track_text
 from abaw_submit.submission.expected import refuse_other_task
 from abaw_submit.submission.grammar import PER_TRACK_EDITIONS, Grammar, Labels, grammar_of
-from abaw_submit.tasks import AU_COLUMNS, AU_COLUMNS_EDITION_1, LATEST_EDITION, TASKS
+from abaw_submit.submission.videos import template_ids, write_videos
+from abaw_submit.tasks import AH, AU_COLUMNS, AU_COLUMNS_EDITION_1, LATEST_EDITION, TASKS
 
 
 @dataclass(frozen=True)
@@ -183,16 +184,18 @@ def format_files(
     template: Path | None = None,
     tracks: Path | None = None,
     edition: int | None = None,
+    with_probabilities: bool = False,
 ) -> Written | None:
     """The stage: read scores, write the official file or files, record what was read.
 
     Args:
-        kind: AU, EXPR, VA or MTL.
+        kind: AU, EXPR, VA, MTL or AH.
         scores: score files or folders; several of one task are gathered (averaged per track).
         out: the file, or for per-track editions the folder.
         template: the rows to write, for the single-file dialect.
         tracks: a list of tracks, for the per-track dialect.
         edition: whose headers; None takes the template's, or 3 for a list.
+        with_probabilities: for AH, lines `id,p0,p1,label` in place of `id,label`.
 
     Returns:
         What was written, or None if it was done already.
@@ -204,10 +207,15 @@ def format_files(
     if source is None or (template and tracks):
         raise UserError("Give --template FILE (one file, editions 5 on) or --tracks FILE (editions 1 to 3).")
     grammar = grammar_of(kind, edition or (LATEST_EDITION if template else PER_TRACK_EDITIONS[-1]))
-    rows: Mapping[str, int] | MtlList | None = None
+    rows: Mapping[str, int] | MtlList | list[str] | None = None
     if grammar.track_header is None and template is None:
-        raise UserError(f"A {grammar.name} submission is one file: give its list of pictures as --template.")
-    if grammar.name == "MTL":
+        what = "videos" if grammar.name == AH.name else "pictures"
+        raise UserError(f"A {grammar.name} submission is one file: give its list of {what} as --template.")
+    if with_probabilities and grammar.name != AH.name:
+        raise UserError(f"{grammar.name} submissions hold no probabilities; only AH (ambivalence) does.")
+    if grammar.name == AH.name:
+        rows = template_ids(source)
+    elif grammar.name == "MTL":
         rows = read_mtl(source)
     elif template is not None:
         read = read_template(template)
@@ -220,12 +228,17 @@ def format_files(
         "edition": grammar.edition,
         "rows": "template" if template else "tracks",
     }
+    if with_probabilities:
+        settings["probabilities"] = True
     stage = Stage("format", out, settings=settings, inputs=[*scores, source])
     if stage.done():
         return None
     with stage:
         members = _read(grammar, scores)
-        if isinstance(rows, MtlList):
+        if isinstance(rows, list):
+            unused = write_videos(members[0], rows, Path(out), with_probabilities)
+            written = Written([Path(out)], len(rows), len(rows), unused)
+        elif isinstance(rows, MtlList):
             written = write_listed(members, rows, grammar, out)
         elif rows is not None:
             written = write_single(members, rows, grammar, out)

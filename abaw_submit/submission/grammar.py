@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.errors import UserError, suggest
-from abaw_submit.tasks import AU, CE_COLUMNS, EDITIONS, EXPR, LATEST_EDITION, TASKS, VA, Task
+from abaw_submit.tasks import AH, AU, CE_COLUMNS, EDITIONS, EXPR, LATEST_EDITION, TASKS, VA, Task
 
 MTL_HEADER = "image,valence,arousal,expression,aus"
 PER_TRACK_EDITIONS = (1, 2, 3)
@@ -26,7 +26,7 @@ class Grammar:
     A row has the floats first, then the integers; every integer is one digit.
 
     Attributes:
-        name: "AU", "EXPR", "VA", "MTL" or "CE" (compound expressions).
+        name: "AU", "EXPR", "VA", "MTL", "CE" (compound expressions) or "AH" (ambivalence, whole videos).
         edition: the edition whose header it has.
         header: the header of the single-file dialect.
         track_header: the header of a per-track file; None where there is no such dialect.
@@ -58,7 +58,7 @@ def grammar_of(kind: str | Task, edition: int = LATEST_EDITION) -> Grammar:
     """The grammar of a kind of submission in an edition.
 
     Args:
-        kind: AU, EXPR, VA, MTL or CE in any case, or a task.
+        kind: AU, EXPR, VA, MTL, CE or AH in any case, or a task.
         edition: 1 to 11; 1 has 8 AUs, 1 and 2 have 7 expressions.
 
     Raises:
@@ -73,8 +73,10 @@ def grammar_of(kind: str | Task, edition: int = LATEST_EDITION) -> Grammar:
     if name == "CE":
         header = ",".join(("image_location", *CE_COLUMNS))
         return Grammar("CE", edition, header, None, (), (("compound expression", 6),), CE_COLUMNS)
+    if name == AH.name:  # `id,label` too; submission/videos.py knows both forms
+        return Grammar(name, edition, "", None, ("p0", "p1"), (("label", 1),), ("no", "yes"))
     if name not in TASKS:
-        raise UserError(f'Unknown task "{kind}". {suggest(name, [*TASKS, "MTL", "CE"])}')
+        raise UserError(f'Unknown task "{kind}". {suggest(name, [*TASKS, "MTL", "CE", AH.name])}')
     task = TASKS[name]
     columns = task.columns_of(edition)
     header, single = ",".join(columns), ",".join(("image_location", *columns))

@@ -39,7 +39,7 @@ def pack(
     Args:
         files: prediction files, or folders of them.
         out: the zip; `<zip>.json` beside it gets sha256 and where each file came from.
-        kind: AU, EXPR, VA, MTL or CE.
+        kind: AU, EXPR, VA, MTL, CE or AH.
         asked: what the submission has to hold; None leaves completeness unchecked.
         edition: the edition whose headers are right; None: as in `check`.
         rows_source: the template or list `asked` was read from, for the sidecar.

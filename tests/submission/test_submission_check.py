@@ -171,7 +171,7 @@ def test_asked_badly(tmp_path, golden):
         expected_rows("AU", golden / "edition_6/VA_sample.txt")
     with pytest.raises(UserError, match="Nothing at"):
         check(tmp_path / "none", "VA")
-    with pytest.raises(UserError, match=r'Unknown task "VO". Available: AU, CE'):
+    with pytest.raises(UserError, match=r'Unknown task "VO". Available: AH, AU, CE'):
         check(tmp_path, "VO")
     with pytest.raises(UserError, match="Edition 12: expected 1 to 11"):
         grammar_of("VA", 12)
