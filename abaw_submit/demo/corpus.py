@@ -14,7 +14,7 @@ from abaw_submit.demo.plan import STILLS, Clip, clips_of, release_order
 from abaw_submit.demo.stills import make_stills
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
-from abaw_submit.store import Stage, read_record, write_text
+from abaw_submit.store import Stage, read_mark, read_record, write_text
 from abaw_submit.tasks import AU, EXPR, TASKS, VA, Task
 
 _LISTS = {
@@ -53,9 +53,11 @@ def write_corpus(
     """
     clips = clips_of(size)
     _refuse_foreign(out)
-    stage = Stage(STAGE, out, settings={"seed": seed, "size": size, "recipe": RECIPE}, inputs=[])
+    settings = {"seed": seed, "size": size, "recipe": RECIPE}
+    stage = Stage(STAGE, out, settings=settings, inputs=[], recognises=_recognise)
     if stage.done():
         return False
+    earlier = stage.earlier | _of_an_older_corpus(out)
     with stage:
         write_text(out / MARKER, MARKER_TEXT)
         stage.output(out / MARKER)
@@ -66,7 +68,7 @@ def write_corpus(
                 stage.output(path)
         for path in _write_test_sets(clips, out):
             stage.output(path)
-        _remove_others(out, stage.outputs)
+        _remove_others(earlier, stage.outputs)
         stage.count("videos", len(clips))
         stage.count("tracks", sum(len(c.tracks) for c in clips))
         stage.count("rows", sum(c.frames + t.extra_rows for c in clips for t in c.tracks))
@@ -75,21 +77,32 @@ def write_corpus(
 
 
 def _refuse_foreign(out: Path) -> None:
-    """Files of an older corpus are removed from `out`, so it must be one of ours, or empty."""
-    if not out.exists() or (out / MARKER).is_file() or not any(out.iterdir()):
+    """Only an empty folder, a corpus, or what a broken off run left is written to."""
+    if not out.exists() or (out / MARKER).is_file() or not out.is_dir() or not any(out.iterdir()):
         return
-    record = read_record(out)
-    if record is None or record.get("stage") != STAGE:
-        raise UserError(f"{out} is not empty and is no demo corpus. Give an empty or new folder.")
+    for found in (read_record(out), read_mark(out)):
+        if found is not None and found["stage"] == STAGE:
+            return
+    raise UserError(f"{out} is not empty and is no demo corpus. Give an empty or new folder.")
 
 
-def _remove_others(out: Path, written: list[Path]) -> None:
+def _of_an_older_corpus(out: Path) -> set[Path]:
+    """What may lie in a corpus that has lost its record: files of the kinds and in the places of one."""
+    if read_record(out) is not None or not (out / MARKER).is_file():
+        return set()
+    places = ("videos/*.avi", "videos/*.mp4", "faces/*.jpg", "annotations/*/*_Set/*.txt")
+    return {path.absolute() for place in places for path in out.glob(place)}
+
+
+def _recognise(entry: Path) -> bool:
+    """An entry of a corpus whose making was broken off before it had a record."""
+    return (entry.parent / MARKER).is_file() and entry.name in (MARKER, *FOLDERS)
+
+
+def _remove_others(earlier: set[Path], written: list[Path]) -> None:
     """What an older corpus of another size left behind would be read as part of this one."""
-    keep = set(written)
-    for folder in FOLDERS:
-        for path in sorted((out / folder).rglob("*")):
-            if path.is_file() and path not in keep:
-                path.unlink()
+    for path in sorted(earlier - {path.absolute() for path in written}):
+        path.unlink(missing_ok=True)
 
 
 def _work(clips: tuple[Clip, ...], out: Path, seed: int, stills: int) -> list[Any]:

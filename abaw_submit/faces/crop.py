@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -28,9 +29,10 @@ from abaw_submit.faces.rows import fill_rows
 from abaw_submit.faces.sample import see
 from abaw_submit.faces.settings import CropSettings
 from abaw_submit.faces.video import Look, follow_video
-from abaw_submit.store import atomic_path, fingerprint, sha256_file, write_json
+from abaw_submit.store import Owner, atomic_path, fingerprint, sha256_file, write_json
 
 TRACK_RECORD = "crops.json"
+_CROP = re.compile(r"\d{5,}\.jpg")
 ALGORITHM = 1  # raise it when the same settings would give other bytes
 
 
@@ -100,11 +102,32 @@ def read_track_record(folder: Path) -> dict[str, Any] | None:
 def crop_video(task: CropTask) -> CropResult:
     """Crop one video, unless its crops are there already. A video that cannot be read is reported."""
     mark = task.fingerprint()
+    there = _there(task, mark)
+    if there is not None:
+        return there
+    cv2.setNumThreads(1)
+    task.out.mkdir(parents=True, exist_ok=True)
+    owners = [Owner(task.out / track, mark) for track in sorted(task.job.tracks)]
+    try:
+        for owner in owners:  # a shard and a collecting run, or two of them, may come to the same video
+            owner.take()
+        return _there(task, mark) or _make(task, mark)
+    except UserError as error:
+        return CropResult(task.job.name, {}, str(error))
+    finally:
+        for owner in owners:
+            owner.release()
+
+
+def _there(task: CropTask, mark: str) -> CropResult | None:
+    """The result if all of it is there already."""
     records = {track: read_track_record(task.out / track) for track in task.job.tracks}
     if all(r is not None and r["fingerprint"] == mark for r in records.values()):
         return CropResult(task.job.name, {t: r for t, r in records.items() if r is not None})
-    cv2.setNumThreads(1)
-    task.out.mkdir(parents=True, exist_ok=True)
+    return None
+
+
+def _make(task: CropTask, mark: str) -> CropResult:
     try:
         if task.job.video is None or task.job.pictures:
             tracks = {t: _adopt(task, t, mark) for t in sorted(task.job.tracks)}
@@ -172,9 +195,9 @@ def _record(
 def _write_track(
     folder: Path, pictures: Iterable[tuple[int, bytes]], ledger: Ledger, record: dict[str, Any]
 ) -> None:
-    """The track's folder, whole or not at all."""
+    """The track's folder, whole or not at all; an older one is replaced if it holds nothing but crops."""
     digest = hashlib.sha256()
-    with atomic_path(folder) as temporary:
+    with atomic_path(folder, is_crop) as temporary:
         temporary.mkdir()
         for row, data in pictures:
             digest.update(data)
@@ -184,7 +207,22 @@ def _write_track(
         write_json(temporary / TRACK_RECORD, record)
 
 
-def remove_leftovers(out: Path) -> None:
-    """Temporary folders of a killed run."""
-    for path in out.glob(".*.tmp*"):
-        shutil.rmtree(path, ignore_errors=True)
+def is_crop(file: Path) -> bool:
+    """Whether a file in a track's folder was written there by `crop`."""
+    named = file.name in (LEDGER_NAME, TRACK_RECORD) or _CROP.fullmatch(file.name) is not None
+    return named and (file.parent / TRACK_RECORD).is_file()
+
+
+def remove_old_leftovers(out: Path) -> None:
+    """What killed runs of earlier versions left: `.<track>.<process>.tmp`, if it holds nothing but crops."""
+    for path in out.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.\d+\.tmp", path.name) and path.is_dir() and not path.is_symlink():
+            names = [entry.name for entry in path.iterdir()]
+            if all(n in (LEDGER_NAME, TRACK_RECORD) or _CROP.fullmatch(n) for n in names):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def recognise(entry: Path) -> bool:
+    """Whether an entry of an output folder was made by `crop`."""
+    old_leftover = re.fullmatch(r"\..+\.\d+\.tmp", entry.name) is not None
+    return (entry / TRACK_RECORD).is_file() or entry.name in ("summary.csv", "sheets") or old_leftover

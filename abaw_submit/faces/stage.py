@@ -19,7 +19,8 @@ from abaw_submit.faces.crop import (
     CropTask,
     crop_video,
     pictures_identity,
-    remove_leftovers,
+    recognise,
+    remove_old_leftovers,
 )
 from abaw_submit.faces.detect import DetectorSpec
 from abaw_submit.faces.jobs import VideoJob, plan_jobs, take_shard, wanted_tracks
@@ -94,8 +95,6 @@ def crop_corpus(
     check_settings(settings)
     jobs, failures = _plan(paths, detector.name, wanted_tracks(rows_from) if rows_from else None)
     tasks = [_task(job, out, detector, settings, overrides) for job in jobs]
-    if shard is not None:
-        return _report(_work(take_shard(tasks, shard), workers or Workers(), progress), failures)
     stage = Stage(
         "crop",
         out,
@@ -109,12 +108,18 @@ def crop_corpus(
             "overrides": [asdict(o) for o in overrides],
         },
         inputs=[path for job in jobs for path in (job.video, job.table) if path is not None],
+        reads=[*paths, *rows_from],
+        recognises=recognise,
     )
+    if shard is not None:
+        stage.share()
+        return _report(_work(take_shard(tasks, shard), workers or Workers(), progress), failures)
     if stage.done():
         return CropReport({}, [], fresh=False)
     with stage:
         out.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(out)
+        remove_old_leftovers(out)
+
         report = _report(_work(tasks, workers or Workers(), progress), failures)
         for item, why in report.failures:
             stage.fail(item, why)

@@ -135,6 +135,13 @@ def read_fingerprint(path: Path | str) -> str | None:
         return None
 
 
+def is_features_file(path: Path) -> bool:
+    """Whether a file looks like one that `write_features` made, whole or broken off."""
+    if path.suffix != SUFFIX or not path.is_file():
+        return False
+    return read_fingerprint(path) is not None or not h5py.is_hdf5(path)
+
+
 def list_tracks(folder: Path | str) -> list[str]:
     """The tracks that have features in a folder, in name order.
 

@@ -12,7 +12,14 @@ from typing import Any
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.corpus.tracks import find_video, split_track
 from abaw_submit.errors import UserError
-from abaw_submit.features.cache import SCHEMA, feature_path, read_features, read_fingerprint, write_features
+from abaw_submit.features.cache import (
+    SCHEMA,
+    feature_path,
+    is_features_file,
+    read_features,
+    read_fingerprint,
+    write_features,
+)
 from abaw_submit.features.registry import AUDIO, Entry, get_extractor
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, fingerprint, read_record, sha256_file
@@ -95,8 +102,6 @@ def extract(
     if entry.kind == AUDIO and not videos:
         raise UserError(f'Extractor "{entry.name}" listens to the videos: give --videos.')
     wanted = sorted(set(tracks)) or cropped_tracks(crops)
-    if shard is not None:
-        return ExtractReport(_work(job, _take_shard(wanted, shard), crops, videos, jobs, progress))
     stage = Stage(
         "extract",
         job.out,
@@ -113,7 +118,12 @@ def extract(
             *([Path(str(source))] if _is_path(source) else []),
             *_videos_of(wanted, videos if entry.kind == AUDIO else ()),
         ],
+        reads=[crops, *videos],
+        recognises=is_features_file,
     )
+    if shard is not None:
+        stage.share()
+        return ExtractReport(_work(job, _take_shard(wanted, shard), crops, videos, jobs, progress))
     if stage.done():
         return ExtractReport([], fresh=False)
     with stage:

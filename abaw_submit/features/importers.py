@@ -15,7 +15,7 @@ import pandas as pd
 from abaw_submit.corpus.ledger import read_ledger
 from abaw_submit.corpus.rows import official_rows
 from abaw_submit.errors import UserError
-from abaw_submit.features.cache import feature_path, write_features
+from abaw_submit.features.cache import feature_path, is_features_file, write_features
 from abaw_submit.features.extract import ExtractReport, TrackResult, cropped_tracks
 from abaw_submit.store import Stage, fingerprint, sha256_file
 
@@ -72,6 +72,8 @@ def import_folder(
             "rows": {t: len(e) for t, e in expected.items()},
         },
         inputs=list(files.values()),
+        reads=[source, *([crops] if crops else [])],
+        recognises=is_features_file,
     )
     if stage.done():
         return ExtractReport([], fresh=False)

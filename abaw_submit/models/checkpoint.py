@@ -107,3 +107,10 @@ def read_last(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
         return None
     return state
+
+
+def recognise(entry: Path) -> bool:
+    """Whether an entry of a folder is one that a training writes there."""
+    return entry.name in (WEIGHTS_NAME, CONFIG_NAME, LAST_NAME, "history.csv", "curves.png") or (
+        entry.name.startswith("scores_") and entry.suffix == ".h5"
+    )

@@ -65,6 +65,7 @@ def make_plan(
         out,
         settings={**dataclasses.asdict(settings), "task": task.name, "edition": edition},
         inputs=[*sources, truth, *([rows_source] if rows_source else [])],
+        recognises=lambda entry: (entry.parent / PLAN_JSON).is_file(),
     )
     if stage.done():
         return (out / PLAN_TEXT).read_text(encoding="utf-8").splitlines()

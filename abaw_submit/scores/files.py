@@ -15,7 +15,7 @@ import pandas as pd
 
 from abaw_submit.arrays import F32
 from abaw_submit.errors import UserError
-from abaw_submit.store import atomic_path
+from abaw_submit.store import RECORDED, atomic_path
 from abaw_submit.tasks import Task, any_task, get_task
 
 
@@ -55,7 +55,7 @@ def write_scores(path: Path | str, scores: Scores) -> None:
     Text has nine significant digits, which reads back as the same float32.
     """
     path = Path(path)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, RECORDED) as temporary:
         if path.suffix == ".h5":
             with h5py.File(temporary, "w") as file:
                 file.attrs["task"] = scores.task.name

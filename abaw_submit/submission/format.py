@@ -71,7 +71,7 @@ def write_tracks(
     """
     out = Path(out)
     _refuse_other_folder(out, rows)
-    with atomic_path(out) as temporary:
+    with atomic_path(out) as temporary:  # what is left in the folder is written again
         temporary.mkdir()
         for track, count in rows.items():
             text = track_text(track_labels(scores, track, count, grammar), grammar)

@@ -22,7 +22,7 @@ from abaw_submit.arrays import F32
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.ledger import nearest_found
 from abaw_submit.errors import UserError
-from abaw_submit.models.checkpoint import is_main_process, write_config, write_weights
+from abaw_submit.models.checkpoint import is_main_process, recognise, write_config, write_weights
 from abaw_submit.models.encoder import Encoder, load_encoder, new_encoder
 from abaw_submit.models.losses import activate, class_weights, task_loss
 from abaw_submit.models.settings import VitSize
@@ -122,6 +122,7 @@ def finetune(
         out,
         settings={"task": task.name, "fold": inputs.fold, "encoder": named, "size": _plain(size), **plain},
         inputs=inputs.paths(),
+        recognises=recognise,
     )
     if stage.done():
         return None

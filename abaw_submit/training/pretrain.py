@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from abaw_submit.arrays import U8
 from abaw_submit.corpus.ledger import LEDGER_NAME
 from abaw_submit.errors import UserError
-from abaw_submit.models.checkpoint import is_main_process, write_config, write_weights
+from abaw_submit.models.checkpoint import is_main_process, recognise, write_config, write_weights
 from abaw_submit.models.encoder import build_vit, read_weights, size_of_state
 from abaw_submit.models.mae import MaskedAutoencoder
 from abaw_submit.models.settings import DecoderSize, VitSize
@@ -63,6 +63,7 @@ def pretrain(
         out,
         settings={**plain, **asdict(size), **asdict(decoder)},
         inputs=[folder, *([start] if start is not None else [])],
+        recognises=recognise,
     )
     if stage.done():
         return False

@@ -20,6 +20,7 @@ from abaw_submit.models.checkpoint import (
     WEIGHTS_NAME,
     is_main_process,
     read_config,
+    recognise,
     write_config,
     write_weights,
 )
@@ -106,6 +107,7 @@ def train(
         out,
         settings={"task": task.name, "fold": inputs.fold, **plain, "size": asdict(size)},
         inputs=inputs.paths(),
+        recognises=recognise,
     )
     if stage.done():
         return None

@@ -46,10 +46,11 @@ def test_rows_in_the_templates_order(tmp_path, score_file, template):
 )
 def test_a_missing_or_infinite_score_stops_the_writing(tmp_path, score_file, template, tracks, message):
     out = tmp_path / "out.txt"
-    out.write_text("the file of before")
+    format_files("VA", [score_file("VA", va(a=[[0, 0]], b=[[0, 0], [0, 0]]))], out, template)
+    before = out.read_bytes()
     with pytest.raises(UserError, match=message):
         format_files("VA", [score_file("VA", va(**tracks))], out, template)
-    assert out.read_text() == "the file of before"
+    assert out.read_bytes() == before
     assert not [p for p in tmp_path.iterdir() if "tmp" in p.name]
 
 
