@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from abaw_submit.config import command_defaults
+from abaw_submit.config import Section, read_section
+from abaw_submit.errors import UserError
 from abaw_submit.extras import require
 from abaw_submit.tasks import TASKS, Task, get_task
 
@@ -37,41 +37,125 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.extras = tuple(extras)
         self.context_settings.setdefault("show_default", True)
-        self.params.append(
-            click.Option(
-                ["-c", "--config"],
-                type=IN_FILE,
-                expose_value=False,
-                help="TOML file that fills in what was not given.",
-            )
+        config = click.Option(
+            ["-c", "--config"],
+            type=IN_FILE,
+            envvar="ABAW_CONFIG",
+            is_eager=True,
+            expose_value=False,
+            callback=_fill_in,
+            help="TOML file that fills in what was not given.",
         )
+        # Click handles eager options in this order: the file, then what chooses a part of its section
+        self.params.insert(0, config)
+        for param in self.params:
+            param.is_eager = param.is_eager or param.name in _VARIANT_OPTIONS
 
     def invoke(self, ctx: click.Context) -> Any:
         require(f"`{ctx.info_name}`", self.extras)
         return super().invoke(ctx)
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        config = _peek(args, "-c", "--config") or os.environ.get("ABAW_CONFIG")
-        if config is not None and Path(config).is_file():
-            variants = [v for name in _VARIANT_OPTIONS if (v := _peek(args, f"--{name}"))]
-            known = [p.name for p in self.params if p.name and p.name != "config"]
-            from abaw_submit.cli import COMMANDS
-
-            sections = [*COMMANDS, "run"]
-            values = command_defaults(Path(config), str(ctx.info_name), known, variants, sections=sections)
-            ctx.default_map = {**values, **(ctx.default_map or {})}
-        return super().parse_args(ctx, args)
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        params = sorted(self.get_params(ctx), key=lambda p: p.name in ("config", "help"))
+        with formatter.section("Options"):
+            formatter.write_dl([record for p in params if (record := p.get_help_record(ctx)) is not None])
 
 
-def _peek(args: list[str], *names: str) -> str | None:
-    """The value of an option in raw arguments, before they are parsed."""
-    for place, here in enumerate(args):
-        if here in names:
-            return args[place + 1] if place + 1 < len(args) else None
-        for name in names:
-            if here.startswith(f"{name}="):
-                return here[len(name) + 1 :]
-    return None
+def _fill_in(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+    """The callback of `-c`: its section becomes the command's defaults."""
+    if path is None:
+        return
+    from abaw_submit.cli import COMMANDS
+
+    options = {p.name: p for p in ctx.command.params if p.name and p is not param}
+    variants = {v.lower() for name in _VARIANT_OPTIONS if name in options for v in _names(options[name])}
+    section = read_section(
+        path, str(ctx.info_name), known=options, variants=variants, sections=[*COMMANDS, "run"]
+    )
+    for where, key, value in section.labelled():
+        problem = _misfit(options[key], value, ctx)
+        if problem:
+            raise UserError(f"{path}: [{where}] {key} = {_toml(value)}: {problem}.")
+    ctx.default_map = _Defaults(section, ctx, ctx.default_map or {})
+
+
+class _Defaults(dict[str, Any]):
+    """What Click asks for the value of an option that was not given. By then the task or extractor is known,
+    as eager options come first."""
+
+    def __init__(self, section: Section, ctx: click.Context, above: Mapping[str, Any]) -> None:
+        super().__init__({k: v for part in section.parts.values() for k, v in part.items()})
+        self.update(section.values)
+        self.update(above)
+        self._section, self._ctx, self._above = section, ctx, above
+
+    def _layers(self) -> list[Mapping[str, Any]]:
+        chosen = [self._ctx.params.get(name) for name in _VARIANT_OPTIONS]
+        names = [v.key if isinstance(v, Task) else str(v).lower() for v in chosen if v is not None]
+        parts = [self._section.parts[name] for name in names if name in self._section.parts]
+        return [self._above, *reversed(parts), self._section.values]
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in layer for layer in self._layers())
+
+    def __getitem__(self, key: str) -> Any:
+        return next(layer[key] for layer in self._layers() if key in layer)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return next((layer[key] for layer in self._layers() if key in layer), default)
+
+
+def _names(param: click.Parameter) -> Iterable[str]:
+    """The values of an option that chooses a part of a section."""
+    if param.name == "extractor":
+        from abaw_submit.features.registry import EXTRACTORS
+
+        return EXTRACTORS
+    if param.name == "model" and not isinstance(param.type, click.Path):
+        from abaw_submit.models.sequence.registry import MODELS
+
+        return MODELS
+    if isinstance(param.type, click.Choice):
+        return [str(choice) for choice in param.type.choices]
+    return TASKS if param.name == "task" else ()
+
+
+def _misfit(param: click.Parameter, value: Any, ctx: click.Context) -> str:
+    """What is wrong with a config's value for an option, or ""; Click alone would take 2.7 for 2."""
+    if param.nargs == -1 or param.multiple:
+        if not isinstance(value, list):
+            return f"expected a list, found {_kind(value)}"
+        return next((problem for item in value if (problem := _one_misfit(param, item, ctx))), "")
+    return _one_misfit(param, value, ctx)
+
+
+def _one_misfit(param: click.Parameter, value: Any, ctx: click.Context) -> str:
+    if isinstance(param, click.Option) and param.is_flag:
+        wanted, right = "true or false", isinstance(value, bool)
+    elif isinstance(param.type, click.types.IntParamType):
+        wanted, right = "a whole number", type(value) is int
+    elif isinstance(param.type, click.types.FloatParamType):
+        wanted, right = "a number", type(value) in (int, float)
+    else:
+        wanted, right = "text in quotes", isinstance(value, str)
+    if not right:
+        return f"expected {wanted}, found {_kind(value)}"
+    if isinstance(param.type, click.Path):  # one from the command line may take its place
+        return ""
+    try:
+        param.type.convert(value, param, ctx)
+    except click.BadParameter as error:
+        return error.message.rstrip(".")
+    return ""
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true or false", int: "a whole number", float: "a fraction", str: "text", list: "a list"}
+    return kinds.get(type(value), type(value).__name__)
+
+
+def _toml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
 
 
 class TaskType(click.ParamType[Task]):
@@ -117,26 +201,30 @@ def settings_options(cls: type) -> Callable[[F], F]:
             option = "--" + field.name.replace("_", "-")
             if hint is bool:
                 option = f"{option}/--no-{field.name.replace('_', '-')}"
-                kind: Any = None
-            else:
-                kind = _plain_type(hint)
             function = click.option(
                 option,
-                type=field.metadata.get("type", kind),
+                type=None if hint is bool else _option_type(hint, field.metadata),
                 default=field.default,
-                help=field.metadata.get("help", ""),
+                help=field.metadata["help"],
             )(function)
         return function
 
     return decorate
 
 
-def _plain_type(hint: Any) -> Any:
+def _option_type(hint: Any, rule: Mapping[str, Any]) -> Any:
     if isinstance(hint, types.UnionType):
         hint = next(a for a in typing.get_args(hint) if a is not type(None))
     if hint is Path:
         return click.Path(path_type=Path)
-    return hint
+    if rule["choices"]:
+        return click.Choice(rule["choices"])
+    low = rule["gt"] if rule["ge"] is None else rule["ge"]
+    high = rule["lt"] if rule["le"] is None else rule["le"]
+    if low is None and high is None:
+        return hint
+    kind = click.IntRange if hint is int else click.FloatRange
+    return kind(low, high, min_open=rule["gt"] is not None, max_open=rule["lt"] is not None)
 
 
 def collect(cls: type[Any], values: dict[str, Any]) -> Any:

@@ -92,7 +92,6 @@ def crop_corpus(
     Raises:
         UserError: wrong settings, or no video has a wanted track.
     """
-    check_settings(settings)
     jobs, failures = _plan(paths, detector.name, wanted_tracks(rows_from) if rows_from else None)
     tasks = [_task(job, out, detector, settings, overrides) for job in jobs]
     stage = Stage(
@@ -149,34 +148,6 @@ def _plan(
         first = f" First one: {failures[0][0]}, {failures[0][1]}." if failures else ""
         raise UserError(f"Nothing to crop in {', '.join(map(str, paths))}.{first}")
     return jobs, failures
-
-
-def check_settings(settings: CropSettings) -> None:
-    """Refuse settings that cannot work.
-
-    Raises:
-        UserError: naming the setting, its value and what it may be.
-    """
-    limits = {
-        "size_px": (2, 4096),
-        "margin": (0, 4),
-        "quality": (1, 100),
-        "long_side_px": (32, 8192),
-        "every": (1, 1000),
-        "min_score": (0, 1),
-        "min_face": (0, 1),
-        "people": (1, 1000),
-        "min_rows": (1, 100000),
-        "bridge_rows": (0, 1000),
-        "smooth_rows": (0, 100),
-    }
-    for name, (low, high) in limits.items():
-        value = getattr(settings, name)
-        if not low <= value <= high:
-            option = name.replace("_", "-")
-            raise UserError(f"--{option} {value}: expected a number from {low} to {high}.")
-    if settings.size_px % 2:
-        raise UserError(f"--size-px {settings.size_px}: expected an even number.")
 
 
 def _task(

@@ -82,7 +82,6 @@ def build_vit(size: VitSize, *, drop_path: float = 0.0, pooled: bool = True) -> 
     """
     from timm.models.vision_transformer import VisionTransformer
 
-    size.check()
     return VisionTransformer(
         img_size=size.img_size_px,
         patch_size=size.patch_px,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from abaw_submit.config import setting
+from abaw_submit.config import Settings, setting
 
 
 @dataclass(frozen=True)
-class PlanSettings:
+class PlanSettings(Settings):
     """How candidates are fitted and scored."""
 
-    crossfit_folds: int = setting(5, "folds of tracks for cross-fitting, at least 3")
+    crossfit_folds: int = setting(5, "folds of tracks for cross-fitting, at least 3", ge=3)
     group: str | None = setting(None, "regular expression of a track's group; default: its recording")
-    filters: int = setting(100, "smoothing filters to choose from")
-    rate_hz: float = setting(30.0, "rows per second, for filters in seconds")
-    resamples: int = setting(2000, "bootstrap resamples for intervals")
+    filters: int = setting(100, "smoothing filters to choose from", ge=1)
+    rate_hz: float = setting(30.0, "rows per second, for filters in seconds", gt=0)
+    resamples: int = setting(2000, "bootstrap resamples for intervals", ge=1)
     seed: int = setting(0, "of the bootstrap")

@@ -114,7 +114,6 @@ def finetune(
     Raises:
         UserError: missing crops, folds or annotations, or a loss that is not finite.
     """
-    settings.check()
     plain = {k: v for k, v in asdict(settings).items() if k != "cache_gib"}
     named = inputs.encoder if inputs.encoder and not Path(inputs.encoder).exists() else None
     stage = Stage(

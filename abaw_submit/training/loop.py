@@ -115,7 +115,6 @@ def fit(job: Job, settings: LoopSettings) -> Fit:
     Raises:
         UserError: a loss is not finite.
     """
-    settings.check()
     accelerator = make_accelerator(settings)
     optimizer = torch.optim.AdamW(job.groups, lr=settings.lr, betas=(0.9, settings.beta2))
     model, optimizer = accelerator.prepare(job.model, optimizer)

@@ -55,8 +55,6 @@ def pretrain(
     Raises:
         UserError: no pictures, settings that cannot work, or a loss that is not finite.
     """
-    size.check()
-    settings.check()
     plain = {k: v for k, v in asdict(settings).items() if k != "cache_gib"}
     stage = Stage(
         "pretrain",

@@ -100,7 +100,6 @@ def train(
     Raises:
         UserError: missing features, folds or annotations, rows that do not fit, a loss that is not finite.
     """
-    settings.check()
     plain = {k: v for k, v in asdict(settings).items() if k != "cache_gib"}
     stage = Stage(
         "train",

@@ -78,6 +78,11 @@ def test_a_room_uses_lower_rooms_only(room):
     assert wrong == []
 
 
+def test_the_command_line_alone_uses_click():
+    wrong = [p.relative_to(PACKAGE) for p in FILES if room_of(p) != "cli" and "click" in imports_of(p)]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("room", LIGHT_ROOMS)
 def test_light_rooms_name_no_network_library(room):
     heavy = {"torch", "torchvision", "torchaudio", "timm", "transformers", "safetensors", "accelerate", "cv2"}

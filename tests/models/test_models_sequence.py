@@ -145,11 +145,11 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match=r"needs features of pictures and of sound; found mae \(picture\)"):
         build_model([Stream("mae", 4)], AU, dataclasses.replace(SMALL, fusion="gate"))
     for changes, words in (
-        ({"fusion": "sum"}, 'Unknown fusion "sum"'),
+        ({"fusion": "sum"}, "--fusion sum: expected concat or gate"),
         ({"kernel_rows": 4}, "expected an odd number"),
         ({"heads": 3}, "cannot be divided among 3 heads"),
         ({"modality_dropout": 1.0}, "below 1"),
-        ({"layers": 0}, "layers is 0"),
+        ({"layers": 0}, "--layers 0: expected at least 1"),
     ):
         with pytest.raises(UserError, match=words):
             make(**changes)  # type: ignore[arg-type]

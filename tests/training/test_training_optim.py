@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -68,20 +71,23 @@ def test_layer_decay_slows_the_lower_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("kind", "field", "value", "expected"),
     [
-        (LoopSettings(epochs=0), "epochs is 0"),
-        (LoopSettings(lr=0.0), "lr is 0"),
-        (LoopSettings(warmup=1.0), "warmup is 1"),
-        (LoopSettings(precision="half"), "no, fp16, bf16"),
-        (PretrainSettings(mask_ratio=1.0), "mask_ratio"),
-        (FinetuneSettings(frame_step=0), "frame_step"),
-        (TmfSettings(clip_rows=1), "clip_rows"),
+        (LoopSettings, "epochs", 0, "--epochs 0: expected at least 1"),
+        (LoopSettings, "lr", 0.0, "--lr 0.0: expected above 0"),
+        (LoopSettings, "lr", math.nan, "--lr nan: expected above 0"),
+        (LoopSettings, "warmup", 1.0, "--warmup 1.0: expected at least 0 and below 1"),
+        (LoopSettings, "precision", "half", "--precision half: expected no, fp16 or bf16"),
+        (PretrainSettings, "mask_ratio", 1.0, "--mask-ratio 1.0"),
+        (FinetuneSettings, "frame_step", 0, "--frame-step 0"),
+        (TmfSettings, "clip_rows", 1, "--clip-rows 1: expected at least 2"),
     ],
 )
-def test_settings_that_cannot_work_are_named(settings: LoopSettings, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        settings.check()
+def test_settings_that_cannot_work_are_named(
+    kind: type[LoopSettings], field: str, value: Any, expected: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(expected)):
+        kind(**{field: value})
 
 
 def test_defaults_are_the_papers() -> None:

@@ -27,7 +27,6 @@ class SequenceNetwork(nn.Module):
 
     def __init__(self, features: int | Sequence[Stream], task: Task, size: SequenceSize) -> None:
         super().__init__()
-        size.check()
         self.task, self.size, self.streams = task, size, streams_of(features)
         width = sum(stream.dim for stream in self.streams)
         self.register_buffer("mean", torch.zeros(width))
