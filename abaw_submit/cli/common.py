@@ -56,9 +56,10 @@ class Command(click.Command):
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        params = sorted(self.get_params(ctx), key=lambda p: p.name in ("config", "help"))
+        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        options.sort(key=lambda p: p.name in ("config", "help"))
         with formatter.section("Options"):
-            formatter.write_dl([record for p in params if (record := p.get_help_record(ctx)) is not None])
+            formatter.write_dl([record for p in options if (record := p.get_help_record(ctx)) is not None])
 
 
 def _fill_in(ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
