@@ -1,0 +1,61 @@
+"""timm's augmentations: seeded, nothing leaks into other generators, labels mixed as pictures are."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from abaw_submit.errors import UserError
+from abaw_submit.training.mixing import mix_pictures, rand_augment, random_erase
+
+MAE = "rand-m9-mstd0.5-inc1"  # the official MAE fine-tuning's
+
+
+def pixels(count: int = 6) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (count, 24, 24, 3)).astype(np.uint8)
+
+
+def test_rand_augment_depends_on_the_seed_alone_and_changes_pictures() -> None:
+    random.seed(5)
+    expected = random.random()
+    random.seed(5)
+    a, b, c = (rand_augment(pixels(), MAE, seed) for seed in (1, 1, 2))
+    assert random.random() == expected  # the generators are as they were
+    assert a.shape == pixels().shape
+    assert a.dtype == np.uint8
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+    assert (a != pixels()).any(axis=(1, 2, 3)).sum() >= 4
+    assert rand_augment(pixels(), "", 1) is not None
+    with pytest.raises(UserError, match="no policy of timm"):
+        rand_augment(pixels(), "random", 1)
+
+
+def test_erasing_takes_a_rectangle_from_about_so_many_pictures() -> None:
+    images = torch.full((400, 3, 16, 16), 0.5)
+    erased = random_erase(images, 0.25, 3)
+    changed = (erased - images).abs().amax((1, 2, 3)) > 1e-5
+    assert 0.15 < changed.float().mean() < 0.35
+    one = (erased[changed][0] - 0.5).abs().amax(0) > 1e-5
+    rows, columns = one.any(1).nonzero()[:, 0], one.any(0).nonzero()[:, 0]
+    assert one.sum() >= 0.95 * len(rows) * len(columns)  # a whole rectangle
+    assert torch.equal(random_erase(images, 0.25, 3), erased)
+    assert random_erase(images, 0.0, 3) is images
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_mixup_gives_labels_the_shares_that_pictures_have(count: int) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(count, 3, 4, 4)
+    mixed, shares = mix_pictures(images.clone(), 0.8, 7)
+    assert torch.allclose(shares.sum(1), torch.ones(count))
+    # what was done to the labels, done to the pictures
+    assert torch.allclose(torch.einsum("ij,jchw->ichw", shares, images), mixed, atol=1e-6)
+    if count > 1:
+        assert not torch.equal(shares, torch.eye(count))
+    same, eye = mix_pictures(images, 0.0, 7)
+    assert same is images
+    assert torch.equal(eye, torch.eye(count))
