@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,29 +18,57 @@ from abaw_submit.tasks import Task
 @click.option("--seed", type=int, default=0, help="Another seed gives another, equally balanced division.")
 @click.option("--with-official/--no-official", default=True, help='Also the fold "official".')
 @click.option(
+    "--drop-leaks/--keep-leaks",
+    default=True,
+    help='Fold "official": leave out training tracks with a sibling in validation, or only name them.',
+)
+@click.option(
+    "--factors",
+    help="Folds by two factors: a regular expression with two groups, such as '(P[0-9]+)-(film[0-9]+)'.",
+)
+@click.option(
     "--test", type=IN_FILE, help="Test list or template: leave out annotated siblings of its tracks."
 )
 @click.option("--out", type=OUT_PATH, required=True, help="The splits file (.json) to write.")
 def split(
-    task: Task, annotations: Path, folds: int, seed: int, with_official: bool, test: Path | None, out: Path
+    task: Task,
+    annotations: Path,
+    folds: int,
+    seed: int,
+    with_official: bool,
+    drop_leaks: bool,
+    factors: str | None,
+    test: Path | None,
+    out: Path,
 ) -> None:
     """Divide all annotated tracks (training and validation) into leak-proof folds.
 
     Tracks of one recording (left, right, parts) stay in one fold; rows and labels are balanced. The
     fold "official" trains on Train_Set without the siblings of Validation_Set, and validates on that.
+    With --factors (people and films, say) validation has new ones of both: --folds K gives K * K folds, each
+    of which leaves out the tracks that share one factor with its validation part.
+
+    Beside OUT, OUT.balance.csv has the tracks, rows and label counts of each fold.
 
     \b
     Example: abaw-submit split --task VA --annotations annotations/ --folds 5 --out splits/va.json
     """
     from abaw_submit.cli.tracklists import read_track_names
     from abaw_submit.corpus.annotations import read_annotation_set
-    from abaw_submit.store import Stage
-    from abaw_submit.training.folds import make_splits, write_splits
+    from abaw_submit.store import Stage, write_text
+    from abaw_submit.training.factors import make_factor_splits
+    from abaw_submit.training.folds import balance_table, make_splits, write_splits
 
+    with_official = with_official and factors is None
+    settings: dict[str, Any] = {"task": task.name, "folds": folds, "seed": seed, "official": with_official}
+    if not drop_leaks:
+        settings["drop_leaks"] = False
+    if factors is not None:
+        settings["factors"] = factors
     stage = Stage(
         "split",
         out,
-        settings={"task": task.name, "folds": folds, "seed": seed, "official": with_official},
+        settings=settings,
         inputs=[annotations, *([test] if test is not None else [])],
     )
     if stage.done():
@@ -48,15 +77,29 @@ def split(
     with stage:
         annotated = read_annotation_set(annotations, task)
         tracks = read_track_names(test) if test is not None else []
-        splits = make_splits(annotated, task, folds=folds, seed=seed, official=with_official, test=tracks)
+        if factors is not None:
+            splits = make_factor_splits(annotated, task, factors, folds=folds, seed=seed, test=tracks)
+        else:
+            splits = make_splits(
+                annotated,
+                task,
+                folds=folds,
+                seed=seed,
+                official=with_official,
+                test=tracks,
+                drop_leaks=drop_leaks,
+            )
         write_splits(out, splits)
         stage.output(out)
+        balance = out.with_name(f"{out.stem}.balance.csv")
+        write_text(balance, balance_table(splits))
+        stage.output(balance)
         stage.count("tracks", len(splits.tracks))
         stage.count("leaks", len(splits.leaks))
     for leak in splits.leaks:
+        what = "KEPT in training" if leak.kept else "left out of training"
         click.echo(
-            f"{leak.where} split: {', '.join(leak.train)} left out of training, sibling of"
-            f" {', '.join(leak.held_out)}"
+            f"{leak.where} split: {', '.join(leak.train)} {what}, sibling of {', '.join(leak.held_out)}"
         )
     click.echo("fold      tracks     rows   valid")
     for name, b in splits.balance.items():

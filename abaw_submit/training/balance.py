@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,20 @@ def label_counts(annotation: Annotation, task: Task) -> F64:
         bins = [np.histogram(column, bins=VA_BINS, range=(-1, 1))[0] for column in labels.T]
         counts = np.concatenate(bins)
     return np.concatenate([[1.0, len(annotation.valid), len(labels)], counts])
+
+
+def count_names(task: Task) -> list[str]:
+    """What `label_counts` counts after tracks, rows and valid rows.
+
+    >>> from abaw_submit.tasks import VA
+    >>> count_names(VA)[4:6]
+    ['valence 0.6..1', 'arousal -1..-0.6']
+    """
+    if task.decision is not Decision.CLIP:
+        return list(task.columns)
+    edges = np.linspace(-1, 1, VA_BINS + 1)
+    bins = [f"{low:.2g}..{high:.2g}" for low, high in pairwise(edges.tolist())]
+    return [f"{column} {cell}" for column in task.columns for cell in bins]
 
 
 def balanced_folds(counts: Mapping[str, F64], folds: int, seed: int) -> list[list[str]]:

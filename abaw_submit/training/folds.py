@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.store import fingerprint, write_json
 from abaw_submit.tasks import Task
-from abaw_submit.training.balance import balanced_folds, label_counts
+from abaw_submit.training.balance import balanced_folds, count_names, label_counts
 
 SCHEMA = 1
 OFFICIAL = "official"
@@ -45,14 +45,16 @@ class Leak:
     Attributes:
         where: "official" (training against validation) or "test" (annotated against test).
         group: the recording's key.
-        train: its training tracks, which were removed.
+        train: its training tracks, which were removed, unless `kept`.
         held_out: its validation or test tracks, which stay.
+        kept: the training tracks stay all the same (`drop_leaks` was off).
     """
 
     where: str
     group: str
     train: list[str]
     held_out: list[str]
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Splits:
         folds: "0" .. "k-1", then "official" where the annotations have a Train_Set and a Validation_Set.
         source: hash over every track's labels, rows and subset.
         leaks: siblings on both sides of the official or the test division, removed from training.
-        balance: rows and labels of each fold's validation part, for the reader.
+        balance: tracks, rows and label counts of each fold's validation part, for the reader.
+        grouping: what stays together.
     """
 
     task: str
@@ -101,6 +104,7 @@ def make_splits(
     seed: int = 0,
     official: bool = True,
     test: Iterable[str] = (),
+    drop_leaks: bool = True,
 ) -> Splits:
     """Divide all annotated tracks (training and validation) into folds of whole recordings.
 
@@ -112,13 +116,13 @@ def make_splits(
         official: also make the fold "official" (Train_Set against Validation_Set) where the
             annotations know their subset; training tracks with a sibling in validation are left out of it.
         test: test tracks; annotated tracks with a sibling among them are left out everywhere.
+        drop_leaks: training tracks of the official split with a sibling in its validation set are left out;
+            False keeps the official split as it is and names them.
 
     Raises:
         UserError: fewer than 2 folds, or fewer recordings than folds.
     """
-    leaks = _leaks("test", annotations, test)
-    left_out = {track for leak in leaks for track in leak.train}
-    kept = {track: annotations[track] for track in sorted(annotations) if track not in left_out}
+    leaks, kept = without_test(annotations, test)
     groups = group_tracks(kept)
     if not 2 <= folds <= len(groups):
         raise UserError(
@@ -132,11 +136,20 @@ def make_splits(
         validation = sorted(t for group in part for t in groups[group])
         made.append(Fold(str(k), sorted(set(kept) - set(validation)), validation))
     if official and {a.subset for a in kept.values()} >= {"train", "validation"}:
-        fold, more = _official_fold(kept)
+        fold, more = _official_fold(kept, drop_leaks)
         made.append(fold)
         leaks += more
-    balance = {fold.name: _describe(fold, kept, task) for fold in made}
+    balance = {fold.name: describe(fold, kept, task) for fold in made}
     return Splits(task.name, seed, made, source_hash(annotations), leaks, balance)
+
+
+def without_test(
+    annotations: Mapping[str, Annotation], test: Iterable[str]
+) -> tuple[list[Leak], dict[str, Annotation]]:
+    """Annotated tracks with a sibling among the test tracks, and the annotations without them."""
+    leaks = _leaks("test", annotations, test)
+    left_out = {track for leak in leaks for track in leak.train}
+    return leaks, {track: annotations[track] for track in sorted(annotations) if track not in left_out}
 
 
 def group_tracks(tracks: Iterable[str]) -> dict[str, list[str]]:
@@ -206,10 +219,12 @@ def _fold(data: dict[str, Any]) -> Fold:
     return Fold(str(data["name"]), data["train"], data["validation"])
 
 
-def _official_fold(annotations: Mapping[str, Annotation]) -> tuple[Fold, list[Leak]]:
+def _official_fold(annotations: Mapping[str, Annotation], drop_leaks: bool) -> tuple[Fold, list[Leak]]:
     train = [t for t, a in annotations.items() if a.subset == "train"]
     validation = [t for t, a in annotations.items() if a.subset == "validation"]
     leaks = _leaks(OFFICIAL, train, validation)
+    if not drop_leaks:
+        return Fold(OFFICIAL, sorted(train), sorted(validation)), [replace(k, kept=True) for k in leaks]
     removed = {track for leak in leaks for track in leak.train}
     return Fold(OFFICIAL, sorted(set(train) - removed), sorted(validation)), leaks
 
@@ -219,10 +234,19 @@ def _leaks(where: str, train: Iterable[str], held_out: Iterable[str]) -> list[Le
     return [Leak(where, g, ours[g], theirs[g]) for g in ours if g in theirs]
 
 
-def _describe(fold: Fold, annotations: Mapping[str, Annotation], task: Task) -> dict[str, int]:
-    parts = [annotations[t] for t in fold.validation]
-    return {
-        "tracks": len(parts),
-        "rows": sum(len(a.valid) for a in parts),
-        "valid_rows": sum(int(a.valid.sum()) for a in parts),
-    }
+def describe(fold: Fold, annotations: Mapping[str, Annotation], task: Task) -> dict[str, int]:
+    """Tracks, rows, valid rows and label counts of a fold's validation part."""
+    counts = sum((label_counts(annotations[t], task) for t in fold.validation), np.zeros(()))
+    names = ["tracks", "rows", "valid_rows", *count_names(task)]
+    if not fold.validation:
+        return dict.fromkeys(names, 0)
+    return {name: int(count) for name, count in zip(names, counts, strict=True)}
+
+
+def balance_table(splits: Splits) -> str:
+    """The folds' validation parts as CSV: tracks, rows, and how often each label occurs."""
+    columns = ["fold", *next(iter(splits.balance.values()), {})]
+    lines = [",".join(columns)]
+    for name, counts in splits.balance.items():
+        lines.append(",".join([name, *(str(count) for count in counts.values())]))
+    return "\n".join(lines) + "\n"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.training.factors import TWO_FACTORS, factors_of
 from abaw_submit.training.folds import OFFICIAL, Fold, Splits, group_tracks, source_hash
 
 
@@ -20,7 +22,10 @@ def find_problems(
         test: test tracks: those in training, or with a sibling there, are found too.
     """
     problems = [line for fold in splits.folds for line in _inside(fold)]
-    problems += _across(splits)
+    if splits.grouping.startswith(TWO_FACTORS):
+        problems += _shared_factors(splits)
+    else:
+        problems += _across(splits)
     if annotations is not None:
         problems += _against_annotations(splits, annotations)
     return problems + _against_test(splits, list(test))
@@ -43,6 +48,23 @@ def _inside(fold: Fold) -> list[str]:
                 f"fold {fold.name}: siblings: {', '.join(left)} in training, {', '.join(right)} in validation"
             )
     return lines
+
+
+def _shared_factors(splits: Splits) -> list[str]:
+    """Folds by two factors: no value of either on both sides, every track validated once."""
+    pattern = re.compile(splits.grouping.removeprefix(TWO_FACTORS))
+    lines = []
+    for fold in splits.folds:
+        sides = [[factors_of(t, pattern) for t in part] for part in (fold.train, fold.validation)]
+        for which in (0, 1):
+            both = {f[which] for f in sides[0]} & {f[which] for f in sides[1]}
+            lines += [f"fold {fold.name}: {value} in training and in validation" for value in sorted(both)]
+    times = Counter(t for fold in splits.folds for t in set(fold.validation))
+    return lines + [
+        f"{track}: in validation of {times[track]} folds, expected 1"
+        for track in splits.tracks
+        if times[track] != 1
+    ]
 
 
 def _across(splits: Splits) -> list[str]:
