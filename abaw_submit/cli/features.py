@@ -1,4 +1,4 @@
-"""`extract`, `extractors` and `import-features`: one vector per row."""
+"""`extract` and `extractors`: one vector per row."""
 
 from __future__ import annotations
 
@@ -114,43 +114,3 @@ def extractors(as_json: bool) -> None:
     for e in EXTRACTORS.values():
         default = f" (default {e.default_source})" if e.default_source else ""
         click.echo(f"{e.name:11} {e.kind:7} {e.dim or 'any':>4}  weights: {e.weights}{default}")
-
-
-@click.command(name="import-features", cls=Command)
-@click.argument("source", type=IN_DIR)
-@click.option("--name", required=True, help="What made them; goes into the files.")
-@click.option("--crops", type=IN_DIR, help="Crops with ledgers: rows and times.")
-@click.option(
-    "--annotations", type=IN_PATH, help="Without crops: annotations or a template that give the rows."
-)
-@click.option("--columns", help="Of a CSV, only columns whose name matches this regular expression.")
-@click.option("--slack", type=click.IntRange(min=0), default=3, help="Rows a file may differ by at its end.")
-@click.option("--out", type=OUT_PATH, required=True, help="Folder of the <track>.h5 files to write.")
-def import_features(
-    source: Path,
-    name: str,
-    crops: Path | None,
-    annotations: Path | None,
-    columns: str | None,
-    slack: int,
-    out: Path,
-) -> None:
-    """Bring features made elsewhere into the cache: <track>.csv (OpenFace too), .npy or .npz.
-
-    Row k of a file is frame k, or what its column `frame` says. Row counts are checked against the crops or
-    the annotations; a few rows more or fewer at the end (--slack) are cut or marked not valid.
-
-    \b
-    Example: abaw-submit import-features openface/ --name openface --columns '^AU.*_r$' --crops crops/ --out features/openface
-    """  # noqa: E501 - a command to copy
-    from abaw_submit.features.importers import import_folder
-
-    report = import_folder(
-        source, out, name=name, crops=crops, annotations=annotations, columns=columns, slack=slack
-    )
-    if not report.fresh:
-        click.echo(f"{out} is up to date.")
-        return
-    done = [r for r in report.results if r.problem is None]
-    click.echo(f"{out}: {len(done)} tracks, {sum(r.rows for r in done)} rows.")
-    _list_failures(report.failures, "could not be imported")

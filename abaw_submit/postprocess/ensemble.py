@@ -138,7 +138,8 @@ def average_folds(parts: Sequence[Scores], restore: float = 1.0) -> Scores:
     means: dict[str, F64] = {t: sums[t] / counts[t] for t in sorted(sums)}
     if task.decision is Decision.CLIP and restore > 0:
         _widen(parts, means, counts, restore)
-    return Scores(task, {t: v.astype(np.float32) for t, v in means.items()})
+    notes = tuple(note for part in parts for note in part.notes)
+    return Scores(task, {t: v.astype(np.float32) for t, v in means.items()}, notes=notes)
 
 
 def _widen(parts: Sequence[Scores], means: dict[str, F64], counts: dict[str, int], restore: float) -> None:

@@ -114,7 +114,7 @@ def run_select(
         return SelectResult(summary, ["Nothing to do: the record matches inputs and settings."])
     members = {n: gather(scores[n], task) for n in names}
     labels = read_truth(truth, task)
-    notes = track_notes(members, labels)
+    notes = [*(note for n in names for note in members[n].notes), *track_notes(members, labels)]
     with stage:
         selector, selection = choose(task, members, labels, settings, progress)
         kept = {n: _only(s, selector.table.names) for n, s in members.items()}
@@ -200,7 +200,7 @@ def run_metrics(
     """
     scores = gather(paths, task)
     labels = read_truth(truth, task)
-    notes = track_notes({"scores": scores}, labels)
+    notes = [*scores.notes, *track_notes({"scores": scores}, labels)]
     shared = [t for t in labels if t in scores]
     if not shared:
         raise UserError(
@@ -210,6 +210,8 @@ def run_metrics(
     for t in shared:
         if np.isnan(scores[t]).any():
             raise UserError(f"Track {t} has missing (NaN) scores; `apply` a recipe fills them.")
+        if np.isinf(scores[t]).any():
+            raise UserError(f"Track {t} holds infinite scores. Predict them again.")
     width = len(task.columns_of(edition)) if task.name == "AU" else None
     key = grouping(group)
     score = metrics.score(

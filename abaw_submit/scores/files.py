@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -15,8 +14,16 @@ import pandas as pd
 
 from abaw_submit.arrays import F32
 from abaw_submit.errors import UserError
+from abaw_submit.scores.hdf5 import datasets, open_hdf5, read_dataset
+from abaw_submit.scores.sniff.names import check_name
 from abaw_submit.store import RECORDED, atomic_path
-from abaw_submit.tasks import Task, any_task, get_task
+from abaw_submit.tasks import TASKS, Task, any_task
+
+if TYPE_CHECKING:
+    from abaw_submit.scores.sniff.understand import Understood
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+ROUNDING = 1e-4  # a probability of 1.00001 is one
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,13 @@ class Scores(Mapping[str, F32]):
         task: the task the scores are for.
         tracks: arrays by track name; row k of a track is frame k, 1-based in files.
         attributes: subset, fold, fingerprint and whatever else the writer noted.
+        notes: what a user should know about how they were read; not written.
     """
 
     task: Task
     tracks: dict[str, F32]
     attributes: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __getitem__(self, track: str) -> F32:
         return self.tracks[track]
@@ -72,11 +81,14 @@ def write_scores(path: Path | str, scores: Scores) -> None:
 
 
 def read_scores(path: Path | str, task: Task | str | None = None) -> Scores:
-    """Read scores of either form, tracks in name order.
+    """Read scores, tracks in name order: this project's two forms strictly, any other layout by `sniff`.
+
+    What is not certain is refused with the option of `import-scores` that settles it. Rows that are NaN
+    stay so (they mark missing rows), values of VA just outside [-1, 1] are left to the decision, which clips.
 
     Args:
-        path: a `.h5` file or a folder of `<track>.txt`.
-        task: the task expected; needed for a folder whose header does not name it.
+        path: a `.h5` file, a folder of `<track>.txt`, or scores of another tool.
+        task: the task expected; needed where no header or attribute names it.
 
     Raises:
         UserError: no such path, another task, wrong columns or a malformed row (named).
@@ -85,78 +97,117 @@ def read_scores(path: Path | str, task: Task | str | None = None) -> Scores:
     wanted = any_task(task) if task is not None else None
     if not path.exists():
         raise UserError(f"No scores at {path}.")
-    scores = _read_h5(path) if path.is_file() else _read_folder(path)
+    scores = _read_h5(path) if is_own_hdf5(path) else _read_foreign(path, wanted or guess_task(path))
     if wanted is not None and scores.task.name != wanted.name:
         raise UserError(f"{path} holds {scores.task.name} scores; expected {wanted.name}.")
     return scores
 
 
+def is_own_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5 in this project's form: with the attributes `task` and `columns`."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as handle:
+        if handle.read(8) != HDF5_MAGIC:
+            return False
+    with open_hdf5(path) as file:
+        return "task" in file.attrs and "columns" in file.attrs
+
+
 def _read_h5(path: Path) -> Scores:
-    try:
-        file = h5py.File(path, "r")
-    except OSError:
-        raise UserError(f"{path} is not a readable HDF5 file. Make it again.") from None
-    with file:
-        if "task" not in file.attrs or "columns" not in file.attrs:
-            raise UserError(f"{path} has no `task` and `columns` attributes: it is not a scores file.")
+    with open_hdf5(path) as file:
         task = any_task(str(file.attrs["task"]))
         columns = tuple(str(c) for c in file.attrs["columns"])
         if columns != task.columns:
             raise UserError(f"{path}: columns {columns}; expected {task.columns}.")
         tracks: dict[str, F32] = {}
-        for track in _names(file):
-            values = np.asarray(file[track][()], np.float32)
-            if values.ndim != 2 or values.shape[1] != task.outputs:
+        for names, dataset in datasets(file, str(path)):
+            track = "/".join(names)
+            for name in names:  # a video's name may hold a slash, which HDF5 takes for a group
+                check_name(name)
+            values = read_dataset(dataset, f"{path}, track {track}")
+            if values.ndim != 2 or values.shape[1] != task.outputs or values.dtype.kind not in "fiu":
                 raise UserError(
-                    f"{path}, track {track}: shape {values.shape}; expected (rows, {task.outputs})."
+                    f"{path}, track {track}: {values.dtype} {values.shape}; expected (rows, {task.outputs})."
                 )
-            tracks[track] = values
+            tracks[track] = values.astype(np.float32)
         extra = {k: v for k, v in file.attrs.items() if k not in ("task", "columns")}
-    return Scores(task, tracks, extra)
+    refuse_impossible(tracks, task, str(path))
+    return Scores(task, {track: tracks[track] for track in sorted(tracks)}, extra)
 
 
-def _names(file: h5py.File) -> list[str]:
-    """All datasets; the name of a video may hold a slash, which HDF5 takes for a group."""
-    found: list[str] = []
-    file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-    return sorted(found)
-
-
-def _read_folder(path: Path) -> Scores:
-    files = sorted(path.glob("*.txt"))
-    if not files:
-        raise UserError(f"{path} holds no <track>.txt files.")
-    with files[0].open(encoding="utf-8-sig") as handle:
-        header = handle.readline().strip()
-    task = task_of_header(header, files[0])
-    return Scores(task, {file.stem: _read_text(file, task) for file in files})
-
-
-def task_of_header(header: str, where: Path) -> Task:
-    """The task a header line belongs to.
+def refuse_impossible(tracks: Mapping[str, F32], task: Task, where: str) -> None:
+    """Refuse numbers that no scores of a task can be: the marker -5, logits, percentages. Infinite ones are
+    left to `format`, `select` and `metrics`, which name the row.
 
     Raises:
-        UserError: it is no task's header.
+        UserError: track, row, and what to do.
     """
-    for name in ("VA", "EXPR", "AU"):
-        if re.sub(r"\s", "", header) == get_task(name).header():
-            return get_task(name)
-    raise UserError(f'{where}, line 1: "{header[:60]}" is not the header of any task.')
+    low, high = (-5.0, 5.0) if task.name == "VA" else (-ROUNDING, 1 + ROUNDING)
+    for track, values in tracks.items():
+        with np.errstate(invalid="ignore"):
+            wrong = ((values <= low) | (values >= high)) & ~np.isinf(values)
+        if wrong.any():
+            row = int(np.argmax(wrong.any(axis=1)))
+            value = values[row, int(np.argmax(wrong[row]))]
+            if task.name == "VA":
+                what = (
+                    "-5 marks rows without annotation."
+                    if value == -5
+                    else "Valence and arousal lie in [-1, 1]."
+                )
+            else:
+                what = "Logits or percentages? abaw-submit import-scores --logits or --percent."
+            raise UserError(
+                f"{where}, track {track}, row {row + 1}: {value:.6g} is no {task.name} score. {what}"
+            )
 
 
-def _read_text(path: Path, task: Task) -> F32:
-    with path.open(encoding="utf-8-sig") as handle:
-        header = handle.readline().strip()
-    if re.sub(r"\s", "", header) != task.header():
-        raise UserError(f'{path}, line 1: header "{header[:60]}"; expected "{task.header()}".')
+def _read_foreign(path: Path, task: Task) -> Scores:
+    from abaw_submit.scores.sniff.table import Options
+    from abaw_submit.scores.sniff.understand import understand
+
     try:
-        frame = pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig", index_col=False)
-        values = frame.to_numpy(np.float32)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: {str(error).strip()}. Expected {task.outputs} numbers a row.") from None
-    if values.shape[1] != task.outputs:
-        raise UserError(f"{path}: {values.shape[1]} values a row; expected {task.outputs}.")
-    return values
+        found = understand(path, task, Options(lenient=True))
+    except UserError as error:
+        if "--" in str(error):  # options of import-scores; say whose they are
+            raise UserError(
+                f"{error}\n(options of abaw-submit import-scores {path} --task {task.name})"
+            ) from None
+        raise
+    notes = [] if _is_plain(found) else [f"{path}: {found.layout}; row counts {found.checked.split(':')[0]}"]
+    return Scores(task, found.tracks, {}, tuple(notes + [f"{path}: {note}" for note in found.notes]))
+
+
+def _is_plain(found: Understood) -> bool:
+    """Whether a folder is this project's text form, about which nothing needs to be said."""
+    return found.layout.endswith("text, comma, UTF-8") and found.first_frame is None and not found.notes
+
+
+def guess_task(path: Path) -> Task:
+    """The task of scores that nobody named: by the columns' names in the first file.
+
+    Raises:
+        UserError: they are no task's.
+    """
+    from abaw_submit.scores.sniff.sources import list_files, read_file
+    from abaw_submit.scores.sniff.table import Options
+    from abaw_submit.scores.sniff.words import output_of
+
+    first = path if path.is_file() else next(iter(list_files(path, Options())[0]), None)
+    if first is None:
+        raise UserError(f"{path} holds no file of scores.")
+    table = read_file(first, (first.stem,), Options(), None)[0]
+    for task in TASKS.values():
+        if set(task.columns) <= {output_of(name, task) for name in table.names or ()}:
+            return task
+    if table.names and "expression" in table.names:
+        return TASKS["EXPR"]
+    headers = "; ".join(f"{t.name}: {t.header()}" for t in TASKS.values())
+    raise UserError(
+        f"{first}: nothing says whether these are AU, EXPR or VA scores. Give --task, or import them with it:"
+        f"\nabaw-submit import-scores {path} --task …. Headers that say it: {headers}."
+    )
 
 
 def gather(paths: Sequence[Path | str], task: Task | str | None = None) -> Scores:
@@ -185,4 +236,4 @@ def gather(paths: Sequence[Path | str], task: Task | str | None = None) -> Score
             sums[track] += values
             counts[track] += 1
     tracks = {t: (sums[t] / counts[t]).astype(np.float32) for t in sorted(sums)}
-    return Scores(parts[0].task, tracks)
+    return Scores(parts[0].task, tracks, notes=tuple(note for part in parts for note in part.notes))

@@ -272,7 +272,7 @@ def _read(grammar: Grammar, paths: Sequence[Path | str]) -> list[Scores]:
     wanted = ("VA", "EXPR", "AU") if grammar.name == "MTL" else (grammar.name,)
     by_task: dict[str, list[tuple[Path | str, Scores]]] = {name: [] for name in wanted}
     for path in paths:
-        read = read_scores(path)
+        read = read_scores(path, wanted[0] if len(wanted) == 1 else None)
         if read.task.name not in by_task:
             raise UserError(f"{path} holds {read.task.name} scores; expected {' and '.join(wanted)}.")
         by_task[read.task.name].append((path, read))

@@ -1,0 +1,219 @@
+"""Binary files of arrays as plain Python: npy, npz, HDF5, MATLAB, pickles, JSON; what pandas can read too.
+
+A file is recognised by its first bytes. What comes back is a tree: dictionaries and lists down to arrays.
+No size that a file claims is believed before it is checked, and no code in a file is run.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from abaw_submit.errors import UserError
+from abaw_submit.scores.hdf5 import datasets, open_hdf5, read_dataset
+from abaw_submit.scores.sniff.pickles import read_pickle
+from abaw_submit.scores.sniff.table import matrix_table
+
+_DEFLATE_RATIO = 1100  # deflate cannot do better than 1032 to 1
+_MAGIC = (
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"\x93NUMPY", "npy"),
+    (b"PAR1", "Parquet"),
+    (b"ARROW1", "Feather"),
+    (b"MATLAB 5.0", "MATLAB"),
+    (b"MATLAB 7.3", "HDF5"),
+    (b"\x1f\x8b", "gzip"),
+    (b"7z\xbc\xaf", "7-Zip"),
+    (b"Rar!", "RAR"),
+    (b"\xd0\xcf\x11\xe0", "Excel"),
+)
+PICTURE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"%PDF")
+
+
+def format_of(path: Path, head: bytes) -> str:
+    """The format of a file by its first bytes; "text" if it is none of the binary ones.
+
+    >>> format_of(Path("x"), b"PAR1....")
+    'Parquet'
+    """
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head.startswith(b"PK\x03\x04"):
+        return _zip_format(path)
+    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
+        return "pickle"
+    if path.suffix.lower() in (".pkl", ".pickle", ".p") and head[:1] in b"(}]cl":
+        return "pickle"
+    if head.startswith(PICTURE_MAGIC):
+        return "picture"
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and path.suffix.lower() not in (
+        ".txt",
+        ".csv",
+    ):
+        return "JSON"
+    return "text"
+
+
+def _zip_format(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return "npz" if path.suffix == ".npz" else "zip"
+    if any(name.endswith("data.pkl") for name in names):
+        return "torch"
+    if any(name.startswith("xl/") for name in names):
+        return "Excel"
+    return "npz" if names and all(name.endswith(".npy") for name in names) else "zip"
+
+
+def read_tree(path: Path, kind: str) -> Any:
+    """The content of a binary file as dictionaries, lists and arrays.
+
+    Args:
+        path: the file.
+        kind: its format, as `format_of` says.
+
+    Raises:
+        UserError: damaged, not readable here, or not plain data: what to do instead.
+    """
+    where = str(path)
+    if kind == "HDF5":
+        return _hdf5(path)
+    if kind == "npy":
+        return _npy(path.read_bytes(), where)
+    if kind == "npz":
+        return _npz(path)
+    if kind == "pickle":
+        return read_pickle(path.read_bytes(), where)
+    if kind == "JSON":
+        return _json(path)
+    if kind == "MATLAB":
+        return _matlab(path)
+    if kind in ("Parquet", "Feather", "Excel"):
+        return _frame(path, kind)
+    if kind == "torch":
+        raise UserError(
+            f"{where} is a file of torch, which may hold code. Where it was made:"
+            "\nnumpy.savez('scores.npz', **{k: v.cpu().numpy() for k, v in torch.load(…).items()})"
+        )
+    raise UserError(f"{where} is {kind} data: unpack or convert it first.")
+
+
+def _npy(data: bytes, where: str) -> npt.NDArray[Any] | Any:
+    """An npy file in memory; one of objects holds a pickle, which is read as plain data only."""
+    import io
+
+    handle = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(handle)
+        if version == (1, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(handle)
+        elif version == (2, 0):
+            shape, fortran, dtype = np.lib.format.read_array_header_2_0(handle)
+        else:
+            raise ValueError(f"version {version}")
+    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise UserError(f"{where} is a damaged .npy file: {str(error)[:80]}. Save it again.") from None
+    begin = handle.tell()
+    if dtype.hasobject:
+        found = read_pickle(data[begin:], where)
+        return found.item() if isinstance(found, np.ndarray) and found.ndim == 0 else found
+    count = 1
+    for side in shape:
+        count *= int(side)
+    if count * dtype.itemsize != len(data) - begin or min(shape, default=0) < 0:
+        raise UserError(
+            f"{where}: claims {count:,} numbers of {dtype}, holds {len(data) - begin:,} bytes: damaged."
+        )
+    values = np.frombuffer(data, dtype, count, begin)
+    return values.reshape(shape, order="F" if fortran else "C")
+
+
+def _npz(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                name = member.filename.removesuffix(".npy")
+                if member.file_size > (member.compress_size + 1024) * _DEFLATE_RATIO:
+                    raise UserError(f"{path}, {name}: claims {member.file_size:,} bytes; damaged or a trap.")
+                if name in found:
+                    raise UserError(f"{path} holds {name} twice.")
+                found[name] = _npy(archive.read(member), f"{path}, {name}")
+    except UserError:
+        raise
+    except Exception as error:  # zip, zlib, encryption: whatever a damaged archive makes them say
+        raise UserError(
+            f"{path} is a damaged .npz file: {str(error)[:80] or type(error).__name__}."
+        ) from None
+    if not found:
+        raise UserError(f"{path} holds no array. Expected one, or one a track.")
+    return found
+
+
+def _hdf5(path: Path) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    with open_hdf5(path) as file:
+        if any("pandas_type" in file[name].attrs for name in file if file.get(name, getlink=True).__class__.__name__ == "HardLink"):  # fmt: skip  # noqa: E501
+            raise UserError(f"{path} is an HDFStore of pandas. Write it as CSV: frame.to_csv('scores.csv').")
+        columns = file.attrs.get("columns") if "task" in file.attrs else None
+        for names, dataset in datasets(file, str(path)):
+            inside = "/".join(names)
+            values = read_dataset(dataset, f"{path}, {inside}")
+            node = tree
+            for name in names[:-1]:
+                node = node.setdefault(name, {})
+            given = next(
+                (dataset.attrs[key] for key in ("columns", "names") if key in dataset.attrs), columns
+            )
+            if given is not None and values.ndim == 2 and np.shape(given) == values.shape[1:]:
+                node[names[-1]] = matrix_table(
+                    values, f"{path}, {inside}", (path.stem, *names), "HDF5", [str(n) for n in given]
+                )
+            else:
+                node[names[-1]] = values
+    if not tree:
+        raise UserError(f"{path} is an HDF5 file without data.")
+    return tree
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError:
+        raise UserError(f"{path}: nested too deeply for a file of scores.") from None
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON: {str(error)[:80]}.") from None
+
+
+def _matlab(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    try:
+        found = loadmat(path, simplify_cells=True)
+    except Exception as error:  # scipy fails in many ways on damaged files
+        raise UserError(f"{path} is no readable MATLAB file: {str(error)[:80]}.") from None
+    return {name: value for name, value in found.items() if not name.startswith("__")}
+
+
+def _frame(path: Path, kind: str) -> dict[str, Any]:
+    import pandas as pd
+
+    reader: Any = {"Parquet": pd.read_parquet, "Feather": pd.read_feather, "Excel": pd.read_excel}[kind]
+    try:
+        frame = reader(path)
+    except ImportError:
+        raise UserError(
+            f"{path} is a {kind} file, and pandas lacks the package that reads it. Either install it"
+            f" ({'openpyxl' if kind == 'Excel' else 'pyarrow'}), or save the table as CSV."
+        ) from None
+    except Exception as error:  # whatever the reader behind pandas says
+        raise UserError(f"{path} is no readable {kind} file: {str(error)[:80]}.") from None
+    return {str(name): frame[name].to_numpy() for name in frame.columns}
