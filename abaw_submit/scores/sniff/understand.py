@@ -318,9 +318,7 @@ def _refuse_nan(tracks: Mapping[str, F64], placed: Placed, options: Options, sou
         partly = empty.any(axis=1) & ~empty.all(axis=1)
         if partly.any() and not options.lenient:
             row = int(np.argmax(partly))
-            raise UserError(
-                f"{source}, track {track}, row {row + 1}: NaN beside numbers; predict it again."
-            )
+            raise UserError(f"{source}, track {track}, row {row + 1}: NaN beside numbers; predict it again.")
 
 
 def _layout(tables: Sequence[Table], readings: Sequence[Reading], source: Path, files: int) -> str:
