@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from abaw_submit.cli.progress import progress
 from abaw_submit.models.settings import DecoderSize, SequenceSize, VitSize
 from abaw_submit.tasks import Task
 from abaw_submit.training.settings import FinetuneSettings, PretrainSettings, TmfSettings
+
+if TYPE_CHECKING:
+    from abaw_submit.training.fold import FoldInputs
 
 _tracks_option = click.option(
     "--tracks",
@@ -86,18 +89,10 @@ def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None
     Example: abaw-submit finetune --task AU --crops crops/ --annotations annotations/ \\
                --encoder checkpoints/mae --out checkpoints/run/au/encoder
     """
-    from abaw_submit.training.finetune import Inputs
     from abaw_submit.training.finetune import finetune as work
 
     size, settings = collect(VitSize, options), collect(FinetuneSettings, options)
-    inputs = Inputs(
-        options["crops"],
-        options["annotations"],
-        options["splits"],
-        options["fold"],
-        encoder,
-        tuple(options["tracks"]),
-    )
+    inputs = _fold_inputs((options["crops"],), options, encoder)
     score = work(task, inputs, out, size=None if encoder else size, settings=settings, progress=progress)
     _say(out, task, "single frames", inputs.fold, score)
 
@@ -122,17 +117,10 @@ def train(task: Task, out: Path, **options: Any) -> None:
     Example: abaw-submit train --task VA --features features/visual --features features/logmel \\
                --annotations annotations/ --splits splits/va.json --fold 0 --out checkpoints/run/va/fold_0
     """
-    from abaw_submit.training.tmf import Inputs
     from abaw_submit.training.tmf import train as work
 
     size, settings = collect(SequenceSize, options), collect(TmfSettings, options)
-    inputs = Inputs(
-        tuple(options["features"]),
-        options["annotations"],
-        options["splits"],
-        options["fold"],
-        tuple(options["tracks"]),
-    )
+    inputs = _fold_inputs(tuple(options["features"]), options)
     score = work(task, inputs, out, size=size, settings=settings, progress=progress)
     _say(out, task, size.model, inputs.fold, score)
 
@@ -156,6 +144,15 @@ def predict(checkpoint: Path, features: tuple[Path, ...], tracks: Path, out: Pat
         click.echo(f"{out} is up to date.")
     else:
         click.echo(f"Wrote {out}: {done[0].name} scores of {done[1]} rows.")
+
+
+def _fold_inputs(
+    sources: tuple[Path, ...], options: dict[str, Any], encoder: str | None = None
+) -> FoldInputs:
+    from abaw_submit.training.fold import FoldInputs
+
+    names = ("annotations", "splits", "fold", "tracks")
+    return FoldInputs(sources, **{name: options[name] for name in names}, encoder=encoder)
 
 
 def _say(out: Path, task: Task, what: str, fold: str, score: float | None) -> None:

@@ -2,28 +2,102 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.arrays import U8
+from abaw_submit.arrays import U8, Index
 from abaw_submit.corpus.ledger import LEDGER_NAME
 from abaw_submit.errors import UserError
-from abaw_submit.models.checkpoint import is_main_process, recognise, write_config, write_weights
 from abaw_submit.models.encoder import build_vit, read_weights, size_of_state
 from abaw_submit.models.mae import MaskedAutoencoder
 from abaw_submit.models.settings import DecoderSize, VitSize
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.training.augment import random_crop
-from abaw_submit.training.loop import SAVE_EVERY_S, Job, fit, seed_step, shuffled
-from abaw_submit.training.optim import parameter_groups
-from abaw_submit.training.outputs import draw_curves, write_history
+from abaw_submit.training.loop import SAVE_EVERY_S, Fit
 from abaw_submit.training.pictures import Pictures, list_pictures, to_tensor
 from abaw_submit.training.settings import PretrainSettings
+from abaw_submit.training.stage import Training, run_training
+
+
+class Pretraining(Training):
+    """An encoder that learns to paint hidden patches.
+
+    Args:
+        folder: face pictures (jpg, png) at any depth.
+        size: the encoder.
+        decoder: the light decoder.
+        settings: the training.
+        start: weights of a whole masked autoencoder in the official format to go on from.
+        progress: shows how far it is.
+    """
+
+    name = "pretrain"
+    label = "pretrain"
+    title = "MAE pre-training"
+
+    def __init__(
+        self,
+        folder: Path,
+        size: VitSize,
+        decoder: DecoderSize,
+        settings: PretrainSettings,
+        start: Path | None,
+        progress: Progress,
+    ) -> None:
+        self.folder, self.size, self.decoder, self.start = folder, size, decoder, start
+        self.settings: PretrainSettings = settings
+        self.progress = progress
+
+    def identity(self) -> dict[str, Any]:
+        return {**asdict(self.size), **asdict(self.decoder)}
+
+    def inputs(self) -> list[Path]:
+        return [self.folder, *([self.start] if self.start is not None else [])]
+
+    def read(self) -> None:
+        self.paths = list_pictures(self.folder)
+        if not self.paths:
+            raise UserError(f"{self.folder} holds no jpg or png pictures.")
+
+    def build(self) -> MaskedAutoencoder:
+        settings = self.settings
+        # kept so large that the mean random part is seen at its own resolution
+        side_px = round(self.size.img_size_px * 2 / (1 + settings.min_crop))
+        self.pictures = Pictures(self.paths, side_px, settings.cache_gib, self.progress)
+        self.model = MaskedAutoencoder(
+            self.size, self.decoder, settings.mask_ratio, settings.normalise_pixels
+        )
+        if self.start is not None:
+            _go_on_from(self.model, self.start, self.size)
+        return self.model
+
+    def items(self) -> int:
+        return len(self.pictures)
+
+    def load(self, items: Index) -> U8:
+        return self.pictures.batch(items)
+
+    def loss(self, model: nn.Module, batch: U8, step: int, device: torch.device) -> Tensor:
+        images = to_tensor(batch, device)
+        draw = int(torch.randint(2**62, ()))
+        value: Tensor = model(random_crop(images, self.size.img_size_px, self.settings.min_crop, draw))
+        return value
+
+    def state(self) -> Mapping[str, Tensor]:
+        return self.model.official_state()
+
+    def config(self) -> dict[str, dict[str, Any]]:
+        encoder = {"timm_name": "", **asdict(self.size)}
+        return {"pretrain": asdict(self.settings), "decoder": asdict(self.decoder), "encoder": encoder}
+
+    def finish(self, stage: Stage, done: Fit) -> None:
+        stage.count("pictures", len(self.pictures))
 
 
 def pretrain(
@@ -53,60 +127,10 @@ def pretrain(
         False if it was done before.
 
     Raises:
-        UserError: no pictures, settings that cannot work, or a loss that is not finite.
+        UserError: no pictures, or a loss that is not finite.
     """
-    plain = {k: v for k, v in asdict(settings).items() if k != "cache_gib"}
-    stage = Stage(
-        "pretrain",
-        out,
-        settings={**plain, **asdict(size), **asdict(decoder)},
-        inputs=[folder, *([start] if start is not None else [])],
-        recognises=recognise,
-    )
-    if stage.done():
-        return False
-    paths = list_pictures(folder)
-    if not paths:
-        raise UserError(f"{folder} holds no jpg or png pictures.")
-    with stage if is_main_process() else nullcontext():
-        # kept so large that the mean random part is seen at its own resolution
-        side = round(size.img_size_px * 2 / (1 + settings.min_crop))
-        pictures = Pictures(paths, side, settings.cache_gib, progress)
-        seed_step(settings.seed, 0)
-        model = MaskedAutoencoder(size, decoder, settings.mask_ratio, settings.normalise_pixels)
-        if start is not None:
-            _go_on_from(model, start, size)
-
-        def loss(network: nn.Module, pixels: U8, step: int, device: torch.device) -> Tensor:
-            images = to_tensor(pixels, device)
-            draw = int(torch.randint(2**62, ()))
-            value: Tensor = network(random_crop(images, size.img_size_px, settings.min_crop, draw))
-            return value
-
-        job = Job(
-            model,
-            parameter_groups(model, settings),
-            lambda epoch: shuffled(len(pictures), settings.seed, epoch),
-            loss,
-            out,
-            stage.fingerprint,
-            load=pictures.batch,
-            label="pretrain",
-            progress=progress,
-            save_every_s=save_every_s,
-        )
-        done = fit(job, settings)
-        if not is_main_process():
-            return True
-        model.load_state_dict(done.weights)
-        stage.output(write_weights(out, model.official_state()))
-        encoder = {"timm_name": "", **asdict(size)}
-        sections = {"pretrain": asdict(settings), "decoder": asdict(decoder), "encoder": encoder}
-        stage.output(write_config(out, sections))
-        stage.output(write_history(out, done.history))
-        stage.output(draw_curves(out, done.history, "MAE pre-training"))
-        stage.count("pictures", len(pictures))
-    return True
+    training = Pretraining(folder, size, decoder, settings, start, progress)
+    return run_training(training, out, save_every_s=save_every_s)
 
 
 def holds_ledgers(folder: Path) -> bool:

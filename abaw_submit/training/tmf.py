@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.arrays import F32
-from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.arrays import F32, Index
 from abaw_submit.errors import UserError
-from abaw_submit.models.checkpoint import (
-    WEIGHTS_NAME,
-    is_main_process,
-    read_config,
-    recognise,
-    write_config,
-    write_weights,
-)
+from abaw_submit.models.checkpoint import WEIGHTS_NAME, read_config
 from abaw_submit.models.encoder import read_weights
 from abaw_submit.models.losses import activate, class_weights, task_loss
 from abaw_submit.models.sequence.network import SequenceNetwork
@@ -34,48 +24,111 @@ from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.training.clips import FeatureTable, clip_weights, epoch_clips, kind_of, overlapping_starts
-from abaw_submit.training.loop import SAVE_EVERY_S, Job, fit, seed_step
-from abaw_submit.training.optim import parameter_groups
-from abaw_submit.training.outputs import (
-    TEST_NAME,
-    VALIDATION_NAME,
-    draw_curves,
-    official_score,
-    save_scores,
-    write_history,
-)
+from abaw_submit.training.fold import FoldInputs, FoldTraining
+from abaw_submit.training.loop import SAVE_EVERY_S, Fit
+from abaw_submit.training.outputs import official_score, save_scores
 from abaw_submit.training.settings import TmfSettings
-from abaw_submit.training.tracks import read_division, read_track_rows
+from abaw_submit.training.stage import run_training
+from abaw_submit.training.tracks import read_track_rows
 
 _PREDICT_CLIPS = 64
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """The files a training reads.
+class SequenceTraining(FoldTraining):
+    """The sequence model of a fold.
 
-    Attributes:
-        features: features folders, concatenated per row in this order.
-        annotations: the official annotations.
-        splits: the folds; None for the official split.
-        fold: the fold's name.
-        tracks: templates or lists of tracks to write test scores for.
+    Args:
+        task: the task.
+        inputs: what is read; `sources` are the features folders.
+        size: the network.
+        settings: the training.
+        progress: shows how far it is.
     """
 
-    features: tuple[Path, ...]
-    annotations: Path
-    splits: Path | None = None
-    fold: str = "official"
-    tracks: tuple[Path, ...] = ()
+    name = "train"
 
-    def paths(self) -> list[Path]:
-        """All of them."""
-        return [*self.features, self.annotations, *([self.splits] if self.splits else []), *self.tracks]
+    def __init__(
+        self, task: Task, inputs: FoldInputs, size: SequenceSize, settings: TmfSettings, progress: Progress
+    ) -> None:
+        super().__init__(task, inputs)
+        self.size = size
+        self.settings: TmfSettings = settings
+        self.progress = progress
+        self.title = f"{task.name} {size.model}, fold {inputs.fold}"
+
+    def identity(self) -> dict[str, Any]:
+        return {"task": self.task.name, "fold": self.files.fold, "size": asdict(self.size)}
+
+    def build(self) -> SequenceNetwork:
+        self.table = FeatureTable(self.files.sources, self.train_rows, self.settings.cache_gib)
+        self.mean, std = self.table.statistics()
+        self.table.fill_absent(self.mean)
+        self.model = build_model(self.table.streams, self.task, self.size)
+        self.model.fit_standardisation(torch.from_numpy(self.mean), torch.from_numpy(std))
+        self.held_out = self._table(self.validation_rows)
+        self.noise = torch.from_numpy(std) * self.settings.noise
+        train = [self.division.train[track] for track in self.table.tracks]
+        self.labels = np.concatenate([a.values for a in train])
+        self.valid = np.concatenate([a.valid for a in train])
+        if not self.valid.any():
+            raise UserError(f"No training row has a valid {self.task.name} annotation.")
+        self.weights = torch.from_numpy(class_weights(self.labels, self.valid, self.task))
+        return self.model
+
+    def items(self) -> int:
+        return int(self.table.begin[-1])
+
+    def order(self, epoch: int) -> Index:
+        """First rows of clips."""
+        settings = self.settings
+        return epoch_clips(self.table.begin, settings.clip_rows, settings.seed, epoch, settings.stride_rows)
+
+    def loss(self, model: nn.Module, batch: Index, step: int, device: torch.device) -> Tensor:
+        values, present, places = self.table.gather(batch, self.settings.clip_rows)
+        features = torch.from_numpy(values).to(device)
+        if self.settings.noise:
+            features = features + torch.randn_like(features) * self.noise.to(device)
+        valid = torch.from_numpy(self.valid[places] & present).to(device)
+        labels = torch.from_numpy(self.labels[places]).to(device)
+        output = model(features, torch.from_numpy(present).to(device))
+        return task_loss(self.task, output.float(), labels, valid, self.weights.to(device))
+
+    def curves(self, epoch: int, model: nn.Module) -> dict[str, float]:
+        scores = self._predict(self.held_out, self.model.mean.device)
+        return {"validation": official_score(self.task, self.division.validation, scores)}
+
+    def state(self) -> dict[str, Tensor]:
+        return self.model.state_dict()
+
+    def config(self) -> dict[str, dict[str, Any]]:
+        sources = self.table.sources
+        return {
+            "train": {"task": self.task.name, "fold": self.files.fold, **asdict(self.settings)},
+            "sequence": asdict(self.size),
+            "features": {"extractors": [s.extractor for s in sources], "dims": [s.dim for s in sources]},
+        }
+
+    def predict(self, tracks: Mapping[str, int | None], label: str, device: torch.device) -> dict[str, F32]:
+        table = self.held_out if tracks == self.validation_rows else self._table(tracks)
+        return self._predict(table, device)
+
+    def finish(self, stage: Stage, done: Fit) -> None:
+        super().finish(stage, done)
+        stage.count("training rows", self.items())
+
+    def _table(self, tracks: Mapping[str, int | None]) -> FeatureTable:
+        table = FeatureTable(self.files.sources, tracks, self.settings.cache_gib)
+        table.fill_absent(self.mean)
+        return table
+
+    def _predict(self, table: FeatureTable, device: torch.device) -> dict[str, F32]:
+        settings = self.settings
+        return predict_table(self.model, table, settings.clip_rows, device, settings.stride_rows)
 
 
 def train(
     task: Task,
-    inputs: Inputs,
+    inputs: FoldInputs,
     out: Path,
     *,
     size: SequenceSize,
@@ -87,7 +140,7 @@ def train(
 
     Args:
         task: the task.
-        inputs: what is read.
+        inputs: what is read; `sources` are the features folders.
         out: the checkpoint folder to make.
         size: the network.
         settings: the training.
@@ -100,79 +153,9 @@ def train(
     Raises:
         UserError: missing features, folds or annotations, rows that do not fit, a loss that is not finite.
     """
-    plain = {k: v for k, v in asdict(settings).items() if k != "cache_gib"}
-    stage = Stage(
-        "train",
-        out,
-        settings={"task": task.name, "fold": inputs.fold, **plain, "size": asdict(size)},
-        inputs=inputs.paths(),
-        recognises=recognise,
-    )
-    if stage.done():
-        return None
-    division = read_division(task, inputs.annotations, inputs.splits, inputs.fold)
-    tests = {t: rows for path in inputs.tracks for t, rows in read_track_rows(path).items()}
-    with stage if is_main_process() else nullcontext():
-        table = FeatureTable(inputs.features, _rows(division.train), settings.cache_gib)
-        mean, std = table.statistics()
-        table.fill_absent(mean)
-        seed_step(settings.seed, 0)
-        model = build_model(table.streams, task, size)
-        model.fit_standardisation(torch.from_numpy(mean), torch.from_numpy(std))
-        held_out = FeatureTable(inputs.features, _rows(division.validation), settings.cache_gib)
-        held_out.fill_absent(mean)
-
-        def curves(epoch: int, network: nn.Module) -> dict[str, float]:
-            if not isinstance(network, SequenceNetwork):
-                raise TypeError(type(network).__name__)
-            device = network.mean.device
-            scores = predict_table(network, held_out, settings.clip_rows, device, settings.stride_rows)
-            return {"validation": official_score(task, division.validation, scores)}
-
-        job = Job(
-            model,
-            parameter_groups(model, settings),
-            lambda epoch: epoch_clips(
-                table.begin, settings.clip_rows, settings.seed, epoch, settings.stride_rows
-            ),
-            _Loss(task, table, division.train, settings, std),
-            out,
-            stage.fingerprint,
-            curves=curves,
-            label=f"train {task.name} fold {inputs.fold}",
-            progress=progress,
-            save_every_s=save_every_s,
-        )
-        done = fit(job, settings)
-        if not is_main_process():
-            return None
-        model.load_state_dict(done.weights)
-        model.to(done.device).eval()
-        stage.output(write_weights(out, model.state_dict()))
-        stage.output(
-            write_config(
-                out,
-                {
-                    "train": {"task": task.name, "fold": inputs.fold, **asdict(settings)},
-                    "sequence": asdict(size),
-                    "features": {
-                        "extractors": [s.extractor for s in table.sources],
-                        "dims": [s.dim for s in table.sources],
-                    },
-                },
-            )
-        )
-        stage.output(write_history(out, done.history))
-        stage.output(draw_curves(out, done.history, f"{task.name} {size.model}, fold {inputs.fold}"))
-        validation = predict_table(model, held_out, settings.clip_rows, done.device, settings.stride_rows)
-        save_scores(stage, out / VALIDATION_NAME, task, validation, subset="validation", fold=inputs.fold)
-        if tests:
-            test_table = FeatureTable(inputs.features, tests, settings.cache_gib)
-            test_table.fill_absent(mean)
-            test = predict_table(model, test_table, settings.clip_rows, done.device, settings.stride_rows)
-            save_scores(stage, out / TEST_NAME, task, test, subset="test", fold=inputs.fold)
-        stage.count("training rows", int(table.begin[-1]))
-    return official_score(task, division.validation, validation)
+    training = SequenceTraining(task, inputs, size, settings, progress)
+    run_training(training, out, save_every_s=save_every_s)
+    return training.score
 
 
 def predict(
@@ -267,42 +250,6 @@ def predict_table(
                 divisor[start : start + length] += weights
         scores[track] = (total / divisor).astype(np.float32)
     return scores
-
-
-class _Loss:
-    """The loss of some clips of the training tracks."""
-
-    def __init__(
-        self,
-        task: Task,
-        table: FeatureTable,
-        train: Mapping[str, Annotation],
-        settings: TmfSettings,
-        std: F32,
-    ) -> None:
-        self.task, self.table, self.settings = task, table, settings
-        self.noise = torch.from_numpy(std) * settings.noise
-        self.labels = np.concatenate([train[t].values for t in table.tracks])
-        self.valid = np.concatenate([train[t].valid for t in table.tracks])
-        if not self.valid.any():
-            raise UserError(f"No training row has a valid {task.name} annotation.")
-        self.weights = torch.from_numpy(class_weights(self.labels, self.valid, task))
-
-    def __call__(
-        self, model: nn.Module, items: npt.NDArray[np.int64], step: int, device: torch.device
-    ) -> Tensor:
-        values, present, places = self.table.gather(items, self.settings.clip_rows)
-        features = torch.from_numpy(values).to(device)
-        if self.settings.noise:
-            features = features + torch.randn_like(features) * self.noise.to(device)
-        valid = torch.from_numpy(self.valid[places] & present).to(device)
-        labels = torch.from_numpy(self.labels[places]).to(device)
-        output = model(features, torch.from_numpy(present).to(device))
-        return task_loss(self.task, output.float(), labels, valid, self.weights.to(device))
-
-
-def _rows(annotations: Mapping[str, Annotation]) -> dict[str, int | None]:
-    return {track: len(a.valid) for track, a in annotations.items()}
 
 
 def _named(pairs: list[list[Any]]) -> str:

@@ -1,0 +1,97 @@
+"""What the trainings of one fold share: the fold's tracks, and the scores they leave behind."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from abaw_submit.arrays import F32
+from abaw_submit.store import Stage
+from abaw_submit.tasks import Task
+from abaw_submit.training.loop import Fit
+from abaw_submit.training.outputs import TEST_NAME, VALIDATION_NAME, official_score, save_scores
+from abaw_submit.training.stage import Training
+from abaw_submit.training.tracks import read_division, read_track_rows
+
+
+@dataclass(frozen=True)
+class FoldInputs:
+    """The files that the training of a fold reads.
+
+    Attributes:
+        sources: features folders, concatenated per row in this order; or the one folder of crops.
+        annotations: the official annotations.
+        splits: the folds; None for the official split.
+        fold: the fold's name.
+        tracks: templates or lists of tracks to write test scores for.
+        encoder: pre-trained weights (`load_encoder`) of a fine-tuning; None starts from random ones.
+    """
+
+    sources: tuple[Path, ...]
+    annotations: Path
+    splits: Path | None = None
+    fold: str = "official"
+    tracks: tuple[Path, ...] = ()
+    encoder: str | None = None
+
+    def paths(self) -> list[Path]:
+        """Those that are files or folders."""
+        weights = [Path(self.encoder)] if self.encoder and Path(self.encoder).exists() else []
+        splits = [self.splits] if self.splits else []
+        return [*self.sources, self.annotations, *splits, *weights, *self.tracks]
+
+
+class FoldTraining(Training):
+    """A training on the labelled tracks of one fold that scores its validation and test tracks.
+
+    Validation labels are used for printed scores and curves alone, and the last epoch is kept, so nothing is
+    chosen on them.
+
+    Args:
+        task: the task, whose own labels are all that is used (rule: uni-task).
+        inputs: what is read.
+
+    Attributes:
+        score: the official score on the fold's validation tracks, once trained.
+    """
+
+    def __init__(self, task: Task, inputs: FoldInputs) -> None:
+        self.task, self.files = task, inputs
+        self.label = f"{self.name} {task.name} fold {inputs.fold}"
+        self.score: float | None = None
+
+    def inputs(self) -> Sequence[Path]:
+        return self.files.paths()
+
+    def read(self) -> None:
+        self.division = read_division(self.task, self.files.annotations, self.files.splits, self.files.fold)
+        self.tests = {t: n for path in self.files.tracks for t, n in read_track_rows(path).items()}
+
+    @property
+    def train_rows(self) -> dict[str, int | None]:
+        """Rows by training track."""
+        return {track: len(a.valid) for track, a in self.division.train.items()}
+
+    @property
+    def validation_rows(self) -> dict[str, int | None]:
+        """Rows by validation track."""
+        return {track: len(a.valid) for track, a in self.division.validation.items()}
+
+    @abstractmethod
+    def predict(self, tracks: Mapping[str, int | None], label: str, device: torch.device) -> dict[str, F32]:
+        """Scores (rows, outputs) of tracks, None rows where the sources may say how many."""
+
+    def finish(self, stage: Stage, done: Fit) -> None:
+        validation = self.predict(self.validation_rows, "score validation", done.device)
+        self.score = official_score(self.task, self.division.validation, validation)
+        done.history[-1].setdefault("validation", self.score)
+        self._save(stage, VALIDATION_NAME, validation, "validation")
+        if self.tests:
+            self._save(stage, TEST_NAME, self.predict(self.tests, "score test", done.device), "test")
+
+    def _save(self, stage: Stage, name: str, scores: Mapping[str, F32], subset: str) -> None:
+        save_scores(stage, stage.out / name, self.task, scores, subset=subset, fold=self.files.fold)
