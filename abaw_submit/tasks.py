@@ -34,6 +34,7 @@ class Decision(Enum):
     THRESHOLD = "threshold"  # AU: one 0/1 per column
     ARGMAX = "argmax"  # EXPR: one class index
     CLIP = "clip"  # VA: the value itself, inside [-1, 1]
+    PARTS = "parts"  # MTL: each part by its own rule
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Task:
     decision: Decision
     label_columns: int
     metric: str
+
+    @property
+    def parts(self) -> tuple[Task, ...]:
+        """The tasks it is made of, in the order of its columns: itself, or for MTL the three."""
+        return MTL_PARTS if self.decision is Decision.PARTS else (self,)
 
     @property
     def outputs(self) -> int:
@@ -101,6 +107,17 @@ AU = Task("AU", AU_COLUMNS, -1, "sigmoid", Decision.THRESHOLD, 12, "mean F1")
 EXPR = Task("EXPR", EXPR_COLUMNS, -1, "softmax", Decision.ARGMAX, 1, "macro F1")
 VA = Task("VA", VA_COLUMNS, -5, "tanh", Decision.CLIP, 2, "mean CCC")
 TASKS = {task.name: task for task in (AU, EXPR, VA)}
+# all three at once (editions 4, 7, 11): the columns of a multi-task list, expressions as eight scores
+MTL_PARTS = (VA, EXPR, AU)
+MTL = Task(
+    "MTL",
+    tuple(column for part in MTL_PARTS for column in part.columns),
+    -5,
+    "of each part",
+    Decision.PARTS,
+    sum(part.label_columns for part in MTL_PARTS),
+    "sum of the three",
+)
 # ambivalence and hesitancy (edition 11): one label for a whole video; its "tracks" are videos of one row
 AH = Task("AH", ("AH",), -1, "sigmoid", Decision.THRESHOLD, 1, "macro F1")
 VIDEO_TASKS = {AH.name: AH}
@@ -129,3 +146,16 @@ def any_task(name: str | Task) -> Task:
     if isinstance(name, str) and name.upper() in VIDEO_TASKS:
         return VIDEO_TASKS[name.upper()]
     return get_task(name)
+
+
+def part_slices(task: Task) -> list[tuple[Task, slice, slice]]:
+    """Each part of a task with its score columns and its label columns.
+
+    >>> [(part.name, scores, labels) for part, scores, labels in part_slices(MTL)][1]
+    ('EXPR', slice(2, 10, None), slice(2, 3, None))
+    """
+    found, at, label_at = [], 0, 0
+    for part in task.parts:
+        found.append((part, slice(at, at + part.outputs), slice(label_at, label_at + part.label_columns)))
+        at, label_at = at + part.outputs, label_at + part.label_columns
+    return found

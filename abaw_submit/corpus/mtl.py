@@ -7,6 +7,7 @@ Grammar `image,valence,arousal,expression,aus`: `<track>/00001.jpg`, two numbers
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import numpy.typing as npt
 
 from abaw_submit.corpus.lines import read_lines
 from abaw_submit.errors import UserError
+from abaw_submit.store import atomic_path
 
+MTL_HEADER = "image,valence,arousal,expression,aus"
 MTL_VALUES = 15  # valence, arousal, expression, 12 AUs
 _ROW = re.compile(r"\s*([^,]+?)/(\d{5,})\.jpg\s*(?:,(.*))?", re.ASCII)
 
@@ -88,6 +91,26 @@ def read_mtl(path: Path | str) -> MtlList:
         axis=1,
     )
     return MtlList(tracks, np.array(rows, np.int64), values.astype(np.float32), valid, duplicates)
+
+
+def write_mtl(path: Path | str, lines: Iterable[tuple[str, int, Sequence[float]]]) -> int:
+    """Write a multi-task list in the official grammar.
+
+    Args:
+        path: the file.
+        lines: track, row (1-based) and its 15 values; no values make a list to predict.
+
+    Returns:
+        How many lines there are.
+    """
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as handle:
+        handle.write(f"{MTL_HEADER}\n")
+        for track, row, values in lines:
+            labels = [f"{v:g}" for v in values[:2]] + [str(int(v)) for v in values[2:]]
+            handle.write(f"{track}/{row:05d}.jpg,{','.join(labels)}\n")
+            count += 1
+    return count
 
 
 def _values(text: str, where: str) -> list[float]:

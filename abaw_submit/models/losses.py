@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from abaw_submit.models.parallel import global_sum
-from abaw_submit.tasks import Task
+from abaw_submit.tasks import Decision, Task, part_slices
 
 
 def class_weights(
@@ -29,9 +29,9 @@ def class_weights(
     occurs once.
 
     Args:
-        labels: (rows, 12) of 0 and 1 for AU, (rows, 1) of class indices for EXPR.
-        valid: (rows,); rows that do not count are False.
-        task: AU or EXPR.
+        labels: (rows, 12) of 0 and 1 for AU, (rows, 1) of class indices for EXPR; (rows, 15) for MTL.
+        valid: (rows,), rows that do not count are False; (rows, 3) for MTL.
+        task: whose labels they are.
 
     Returns:
         (outputs,) float32, at least 1; all 1 for VA.
@@ -40,6 +40,12 @@ def class_weights(
     >>> class_weights(np.array([[0.0], [0.0], [4.0], [0.0]]), np.ones(4, bool), EXPR)[[0, 4, 1]]
     array([1., 3., 3.], dtype=float32)
     """
+    if task.decision is Decision.PARTS:
+        parts = [
+            class_weights(labels[:, columns], valid[:, at], part)
+            for at, (part, _, columns) in enumerate(part_slices(task))
+        ]
+        return np.concatenate(parts)
     if task.name == "VA":
         return np.ones(task.outputs, np.float32)
     rows = labels[valid]
@@ -166,13 +172,20 @@ def task_loss(
     """The task's loss of raw network outputs (logits for AU and EXPR, values for VA).
 
     Args:
-        task: the task.
+        task: the task; the loss of MTL is the sum of its parts' losses, each over the rows that have its
+            labels.
         output: (..., outputs).
         labels: (..., label columns), or what mixup made of `soften`ed ones.
-        valid: (...,) bool.
+        valid: (...,) bool; (..., 3) for MTL.
         weights: (outputs,) of the classes.
         smoothing: label smoothing.
     """
+    if task.decision is Decision.PARTS:
+        losses = [
+            task_loss(part, output[..., s], labels[..., columns], valid[..., at], weights[s], smoothing)
+            for at, (part, s, columns) in enumerate(part_slices(task))
+        ]
+        return torch.stack(losses).sum()
     labels = soften(task, labels, valid, smoothing)
     if task.name == "AU":
         return weighted_bce(output, labels, valid, weights)
@@ -187,6 +200,8 @@ def activate(task: Task, output: Tensor) -> Tensor:
     The VA heads end in tanh already (see models/tmf.py), so here the values are only kept inside against
     rounding.
     """
+    if task.decision is Decision.PARTS:
+        return torch.cat([activate(part, output[..., scores]) for part, scores, _ in part_slices(task)], -1)
     if task.name == "AU":
         return output.sigmoid()
     if task.name == "EXPR":

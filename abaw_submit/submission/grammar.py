@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.corpus.mtl import MTL_HEADER
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.tasks import AH, AU, CE_COLUMNS, EDITIONS, EXPR, LATEST_EDITION, TASKS, VA, Task
 
-MTL_HEADER = "image,valence,arousal,expression,aus"
 PER_TRACK_EDITIONS = (1, 2, 3)
 Labels = npt.NDArray[Any]  # (rows, columns of a grammar)
 

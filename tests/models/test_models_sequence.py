@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from abaw_submit.errors import UserError
+from abaw_submit.models.losses import activate, task_loss
 from abaw_submit.models.sequence.network import SequenceNetwork
 from abaw_submit.models.sequence.registry import MODELS, build_model
 from abaw_submit.models.sequence.streams import PICTURE, SOUND, Stream, columns_of
 from abaw_submit.models.settings import SequenceSize
-from abaw_submit.tasks import AU, EXPR, VA
+from abaw_submit.tasks import AU, EXPR, MTL, VA, part_slices
 
 SMALL = SequenceSize(
     conv_dim=8, model_dim=8, feedforward_dim=8, layers=2, heads=2, head_dim=4, dropout=0.0, reach_rows=4,
@@ -153,3 +154,27 @@ def test_mistakes_are_named() -> None:
     ):
         with pytest.raises(UserError, match=words):
             make(**changes)  # type: ignore[arg-type]
+
+
+def test_a_multi_task_model_has_the_heads_of_all_three_and_missing_labels_take_no_part() -> None:
+    model, x = make(task=MTL), torch.randn(2, 6, 6)
+    assert [head.out.out_features for head in model.heads] == [1, 1, 8, 12]
+    output = model(x, all_real(x))
+    scores = activate(MTL, output)
+    assert scores.shape == (2, 6, 22)
+    assert scores[..., 2:10].sum(-1).tolist() == [pytest.approx([1.0] * 6, abs=1e-5)] * 2
+    labels = torch.cat([torch.rand(2, 6, 2), torch.randint(0, 8, (2, 6, 1)), torch.ones(2, 6, 12)], -1)
+    valid = torch.rand(2, 6, 3) < 0.6
+    weights = torch.ones(22)
+    loss = task_loss(MTL, output, labels, valid, weights)
+    spoiled = labels.clone()
+    for at, columns in enumerate((slice(0, 2), slice(2, 3), slice(3, 15))):
+        spoiled[..., columns][~valid[..., at]] = -5 if at == 0 else -1
+    assert torch.equal(task_loss(MTL, output, spoiled, valid, weights), loss)
+    parts = [
+        task_loss(task, output[..., s], labels[..., k], valid[..., at], weights[s])
+        for at, (task, s, k) in enumerate(part_slices(MTL))
+    ]
+    assert loss.item() == pytest.approx(sum(p.item() for p in parts), abs=1e-5)
+    no_aus = torch.stack([valid[..., 0], valid[..., 1], torch.zeros(2, 6, dtype=torch.bool)], -1)
+    assert torch.isfinite(task_loss(MTL, output, labels, no_aus, weights))

@@ -14,7 +14,7 @@ from abaw_submit.models.parallel import GlobalBatchNorm
 from abaw_submit.models.sequence.fusion import Concatenation, GatedCrossAttention
 from abaw_submit.models.sequence.streams import PICTURE, SOUND, Stream, columns_of, drop_one_kind, streams_of
 from abaw_submit.models.settings import SequenceSize
-from abaw_submit.tasks import Task
+from abaw_submit.tasks import Decision, Task, part_slices
 
 
 class SequenceNetwork(nn.Module):
@@ -42,8 +42,8 @@ class SequenceNetwork(nn.Module):
             self.fuse = Concatenation(width, size.conv_dim)
         self.project = nn.Linear(size.conv_dim, size.model_dim)
         self.build(size)
-        heads, outputs = (2, 1) if task.name == "VA" else (1, task.outputs)
-        self.heads = nn.ModuleList(Head(size.model_dim, size.head_dim, outputs) for _ in range(heads))
+        widths = [outputs for part in task.parts for outputs in _heads_of(part)]
+        self.heads = nn.ModuleList(Head(size.model_dim, size.head_dim, outputs) for outputs in widths)
 
     def build(self, size: SequenceSize) -> None:
         """Make the layers that `encode` uses."""
@@ -77,13 +77,27 @@ class SequenceNetwork(nn.Module):
             x = drop_one_kind(x, self.kinds, self.size.modality_dropout)
         x = self.encode(self.project(self.fuse.fuse(x, present)), present)
         output = torch.cat([head(x, present) for head in self.heads], -1)
-        return output.tanh() if self.task.name == "VA" else output
+        return bounded(self.task, output)
 
     @torch.no_grad()
     def fit_standardisation(self, mean: Tensor, std: Tensor) -> None:
         """Keep the mean and deviation of the training rows; a constant feature is only centred."""
         self.mean.copy_(mean)
         self.std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+
+
+def bounded(task: Task, output: Tensor) -> Tensor:
+    """Outputs of the last layers as the losses take them: valence and arousal through tanh."""
+    parts = [
+        output[..., scores].tanh() if part.decision is Decision.CLIP else output[..., scores]
+        for part, scores, _ in part_slices(task)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+
+def _heads_of(task: Task) -> list[int]:
+    """Outputs of each head: valence and arousal have one of their own, AUs and expressions one together."""
+    return [1] * task.outputs if task.decision is Decision.CLIP else [task.outputs]
 
 
 class Head(nn.Module):
