@@ -120,7 +120,7 @@ MTL = Task(
 )
 # ambivalence and hesitancy (edition 11): one label for a whole video; its "tracks" are videos of one row
 AH = Task("AH", ("AH",), -1, "sigmoid", Decision.THRESHOLD, 1, "macro F1")
-VIDEO_TASKS = {AH.name: AH}
+MORE_TASKS = {task.name: task for task in (MTL, AH)}  # trained and submitted, but not uni-task
 
 
 def get_task(name: str | Task) -> Task:
@@ -138,14 +138,20 @@ def get_task(name: str | Task) -> Task:
 
 
 def any_task(name: str | Task) -> Task:
-    """As `get_task`, and the tasks of whole videos too.
+    """As `get_task`, and MTL (all three at once) and AH (whole videos) too.
+
+    Raises:
+        UserError: none of these.
 
     >>> any_task("ah").outputs
     1
     """
-    if isinstance(name, str) and name.upper() in VIDEO_TASKS:
-        return VIDEO_TASKS[name.upper()]
-    return get_task(name)
+    if isinstance(name, Task):
+        return name
+    known = {**TASKS, **MORE_TASKS}
+    if name.upper() not in known:
+        raise UserError(f'Unknown task "{name}". {suggest(name.upper(), known)}')
+    return known[name.upper()]
 
 
 def part_slices(task: Task) -> list[tuple[Task, slice, slice]]:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("project", "status", "Show which stages of a run are done, stale or missing."),
     "crop": ("faces", "crop", "Videos to aligned face crops, one ledger line per row."),
     "template": ("corpus", "template", "Make a template for any videos from their crops."),
+    "mtl-list": ("corpus", "mtl_list", "Make a multi-task list from the three tasks' annotations."),
     "pretrain": ("training", "pretrain", "Pre-train a masked autoencoder on face crops."),
     "finetune": ("training", "finetune", "Fine-tune the encoder on single frames of one task."),
     "extractors": ("features", "extractors", "List the feature extractors."),

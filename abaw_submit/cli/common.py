@@ -14,7 +14,7 @@ import click
 from abaw_submit.config import Section, read_section
 from abaw_submit.errors import UserError
 from abaw_submit.extras import require
-from abaw_submit.tasks import TASKS, Task, get_task
+from abaw_submit.tasks import MORE_TASKS, TASKS, Task, any_task, get_task
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
 _VARIANT_OPTIONS = ("task", "extractor", "model")
@@ -23,6 +23,7 @@ IN_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
 IN_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 IN_PATH = click.Path(exists=True, path_type=Path)
 OUT_PATH = click.Path(path_type=Path)
+ANNOTATIONS_HELP = "Official annotations, any edition; MTL: also its lists; AH: lists of videos with labels."
 
 
 class Command(click.Command):
@@ -160,20 +161,29 @@ def _toml(value: Any) -> str:
 
 
 class TaskType(click.ParamType[Task]):
-    """AU, EXPR or VA in any case; becomes a `Task`."""
+    """AU, EXPR or VA in any case, and where asked for MTL and AH; becomes a `Task`."""
 
     name = "task"
 
+    def __init__(self, more: bool = False) -> None:
+        self.more = more
+
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return "[" + "|".join(TASKS) + "]"
+        return "[" + "|".join([*TASKS, *(MORE_TASKS if self.more else ())]) + "]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Task:
-        return get_task(value)
+        return any_task(value) if self.more else get_task(value)
 
 
 def task_option(function: F) -> F:
     """`--task AU|EXPR|VA`, required; the function gets `task: Task`."""
     return click.option("--task", type=TaskType(), required=True, help="The challenge task.")(function)
+
+
+def any_task_option(function: F) -> F:
+    """`--task AU|EXPR|VA|MTL|AH`, required; the function gets `task: Task`."""
+    help = "The challenge task; MTL: all three at once; AH: ambivalence."
+    return click.option("--task", type=TaskType(more=True), required=True, help=help)(function)
 
 
 def json_option(function: F) -> F:

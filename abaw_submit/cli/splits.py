@@ -7,13 +7,21 @@ from typing import Any
 
 import click
 
-from abaw_submit.cli.common import IN_DIR, IN_FILE, OUT_PATH, Command, json_option, task_option
+from abaw_submit.cli.common import (
+    ANNOTATIONS_HELP,
+    IN_FILE,
+    IN_PATH,
+    OUT_PATH,
+    Command,
+    any_task_option,
+    json_option,
+)
 from abaw_submit.tasks import Task
 
 
 @click.command(cls=Command)
-@task_option
-@click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
+@any_task_option
+@click.option("--annotations", type=IN_PATH, required=True, help=ANNOTATIONS_HELP)
 @click.option("--folds", type=click.IntRange(min=2), default=5, help="Number of folds.")
 @click.option("--seed", type=int, default=0, help="Another seed gives another, equally balanced division.")
 @click.option("--with-official/--no-official", default=True, help='Also the fold "official".')
@@ -27,7 +35,10 @@ from abaw_submit.tasks import Task
     help="Folds by two factors: a regular expression with two groups, such as '(P[0-9]+)-(film[0-9]+)'.",
 )
 @click.option(
-    "--test", type=IN_FILE, help="Test list or template: leave out annotated siblings of its tracks."
+    "--test",
+    type=IN_FILE,
+    multiple=True,
+    help="Test list or template: leave out annotated siblings of its tracks. May be given again.",
 )
 @click.option("--out", type=OUT_PATH, required=True, help="The splits file (.json) to write.")
 def split(
@@ -38,7 +49,7 @@ def split(
     with_official: bool,
     drop_leaks: bool,
     factors: str | None,
-    test: Path | None,
+    test: tuple[Path, ...],
     out: Path,
 ) -> None:
     """Divide all annotated tracks (training and validation) into leak-proof folds.
@@ -48,13 +59,16 @@ def split(
     With --factors (people and films, say) validation has new ones of both: --folds K gives K * K folds, each
     of which leaves out the tracks that share one factor with its validation part.
 
+    MTL: tracks that any of the three tasks labels; give the test lists of all tasks, since a track of one
+    may be a test track of another. AH: lists of videos with their labels.
+
     Beside OUT, OUT.balance.csv has the tracks, rows and label counts of each fold.
 
     \b
     Example: abaw-submit split --task VA --annotations annotations/ --folds 5 --out splits/va.json
     """
     from abaw_submit.cli.tracklists import read_track_names
-    from abaw_submit.corpus.annotations import read_annotation_set
+    from abaw_submit.corpus.labels import read_labels
     from abaw_submit.store import Stage, write_text
     from abaw_submit.training.factors import make_factor_splits
     from abaw_submit.training.folds import balance_table, make_splits, write_splits
@@ -69,14 +83,14 @@ def split(
         "split",
         out,
         settings=settings,
-        inputs=[annotations, *([test] if test is not None else [])],
+        inputs=[annotations, *test],
     )
     if stage.done():
         click.echo(f"{out} is up to date.")
         return
     with stage:
-        annotated = read_annotation_set(annotations, task)
-        tracks = read_track_names(test) if test is not None else []
+        annotated = read_labels(annotations, task)
+        tracks = [track for path in test for track in read_track_names(path, task)]
         if factors is not None:
             splits = make_factor_splits(annotated, task, factors, folds=folds, seed=seed, test=tracks)
         else:
@@ -110,7 +124,9 @@ def split(
 
 @click.command(name="split-check", cls=Command)
 @click.argument("file", type=IN_FILE)
-@click.option("--annotations", type=IN_DIR, help="The annotations: also find missing tracks, changed labels.")
+@click.option(
+    "--annotations", type=IN_PATH, help="The annotations: also find missing tracks, changed labels."
+)
 @click.option("--test", type=IN_FILE, help="Test list or template: also find its siblings in training.")
 @json_option
 def split_check(file: Path, annotations: Path | None, test: Path | None, as_json: bool) -> None:
@@ -125,15 +141,15 @@ def split_check(file: Path, annotations: Path | None, test: Path | None, as_json
     import json
 
     from abaw_submit.cli.tracklists import read_track_names
-    from abaw_submit.corpus.annotations import read_annotation_set
+    from abaw_submit.corpus.labels import read_labels
     from abaw_submit.errors import ProblemsFound
-    from abaw_submit.tasks import get_task
+    from abaw_submit.tasks import any_task
     from abaw_submit.training.folds import read_splits
     from abaw_submit.training.splitcheck import find_problems
 
     splits = read_splits(file)
-    annotated = read_annotation_set(annotations, get_task(splits.task)) if annotations is not None else None
-    tracks = read_track_names(test) if test is not None else ()
+    annotated = read_labels(annotations, any_task(splits.task)) if annotations is not None else None
+    tracks = read_track_names(test, any_task(splits.task)) if test is not None else ()
     problems = find_problems(splits, annotated, tracks)
     if as_json:
         click.echo(json.dumps({"ok": not problems, "problems": problems}, indent=2))

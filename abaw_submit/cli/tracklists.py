@@ -4,19 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from abaw_submit.tasks import Task
 
 
-def read_track_names(path: Path) -> list[str]:
-    """The tracks of a test list or of a template, whichever the file is, in its order.
+def read_track_names(path: Path, task: Task | None = None) -> list[str]:
+    """The tracks of a test list, a template or an MTL list, whichever the file is, in its order.
+
+    Args:
+        path: the file.
+        task: AH: it is a list of videos.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none of these.
     """
+    from abaw_submit.corpus.mtl import MTL_HEADER, read_mtl
     from abaw_submit.corpus.templates import read_template
     from abaw_submit.corpus.testlists import read_track_list
+    from abaw_submit.corpus.videolist import read_video_list
+    from abaw_submit.tasks import AH
 
+    if task is AH:
+        return read_video_list(path).ids
     with path.open(encoding="utf-8-sig", errors="replace") as handle:
-        is_template = "," in handle.readline()
+        first = handle.readline()
+    if first.strip() == MTL_HEADER:
+        return list(dict.fromkeys(read_mtl(path).tracks))
+    is_template = "," in first
     return list(read_template(path).tracks) if is_template else read_track_list(path)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.corpus.multitask import part_of
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import Decision, Task
 
@@ -27,6 +28,10 @@ def label_counts(annotation: Annotation, task: Task) -> F64:
         annotation: labels of a track.
         task: the task they are of.
     """
+    if task.decision is Decision.PARTS:
+        own = [label_counts(part_of(annotation, at), part)[3:] for at, part in enumerate(task.parts)]
+        rows = [1.0, len(annotation.valid), annotation.valid.any(axis=1).sum()]
+        return np.concatenate([rows, *own])
     labels = annotation.values[annotation.valid]
     if task.decision is Decision.THRESHOLD:
         counts = labels.sum(axis=0)
@@ -45,6 +50,8 @@ def count_names(task: Task) -> list[str]:
     >>> count_names(VA)[4:6]
     ['valence 0.6..1', 'arousal -1..-0.6']
     """
+    if task.decision is Decision.PARTS:
+        return [name for part in task.parts for name in count_names(part)]
     if task.decision is not Decision.CLIP:
         return list(task.columns)
     edges = np.linspace(-1, 1, VA_BINS + 1)
