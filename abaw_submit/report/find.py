@@ -11,6 +11,9 @@ from abaw_submit.errors import UserError
 from abaw_submit.store import read_record
 from abaw_submit.tasks import TASKS, Task
 
+VALIDATION = "scores_validation.h5"
+SYSTEMS = {"single-frame head": "encoder", "TMF, picture only": "visual", "TMF": "fold"}
+
 
 @dataclass(frozen=True)
 class TaskRun:
@@ -22,7 +25,11 @@ class TaskRun:
         tmf: out-of-fold scores of the TMF.
         visual: out-of-fold scores of the TMF without sound, if it was trained.
         folds: the TMF's checkpoint folders.
+        official: the official split's own validation scores: name of the system -> file.
+        tests: test scores of the TMF: name of the fold -> file.
+        test: test scores of all folds together, after the recipe, or None.
         recipe: folder of `select`, or None.
+        plan: what `plan` wrote about its candidates, or None.
         zip: the submission's zip, or None.
     """
 
@@ -31,7 +38,11 @@ class TaskRun:
     tmf: list[Path]
     visual: list[Path]
     folds: list[Path]
+    official: dict[str, Path]
+    tests: dict[str, Path]
+    test: Path | None
     recipe: Path | None
+    plan: Path | None
     zip: Path | None
 
 
@@ -78,15 +89,36 @@ def _task_run(task: Task, work: Path, checkpoints: Path, submissions: Path) -> T
         return sorted(here.glob(f"{kind}_[0-9]*/scores_validation.h5"))
 
     recipe, packed = work / task.key / "recipe", submissions / f"{task.name}.zip"
+    test = work / task.key / "test_scores.h5"
     return TaskRun(
         task,
         scores("encoder"),
         scores("fold"),
         scores("visual"),
         sorted(p.parent for p in here.glob("fold_*/record.json")),
+        {
+            name: path
+            for name, kind in SYSTEMS.items()
+            if (path := here / f"{kind}_official" / VALIDATION).is_file()
+        },
+        {p.parent.name.partition("_")[2]: p for p in sorted(here.glob("fold_*/scores_test.h5"))},
+        test if test.is_file() else None,
         recipe if (recipe / "selection.json").is_file() else None,
+        _plan(work, submissions, task),
         packed if packed.is_file() else None,
     )
+
+
+def _plan(work: Path, submissions: Path, task: Task) -> Path | None:
+    """The plan of a task, wherever in the run's folders it was written."""
+    for path in sorted([*work.glob("**/plan.json"), *submissions.glob("**/plan.json")]):
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+        if isinstance(value, dict) and value.get("task") == task.name and "candidates" in value:
+            return path
+    return None
 
 
 def selection(run: TaskRun) -> dict[str, Any] | None:

@@ -2,146 +2,194 @@
 
 from __future__ import annotations
 
-from html import escape
+import functools
+import json
+import math
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from abaw_submit import __version__
-from abaw_submit.report.figures import intervals_svg, picture, table
-from abaw_submit.report.find import Run, TaskRun
+from abaw_submit.errors import UserError
+from abaw_submit.report.blocks import Player, Section
+from abaw_submit.report.charts import THEME
+from abaw_submit.report.drift_part import drift_section
+from abaw_submit.report.find import Run, TaskRun, selection
+from abaw_submit.report.ledgers import TrackLedger, ledger_section, read_ledgers
+from abaw_submit.report.methods_part import methods_section, reproduce_section
+from abaw_submit.report.recipe_part import recipe_section
+from abaw_submit.report.results import Results, read_results
+from abaw_submit.report.run_part import crops_section, stages_section, submission_section, training_section
 from abaw_submit.report.scoreboard import Board
-from abaw_submit.store import machine, read_record, sha256_file
+from abaw_submit.report.scores_part import (
+    ablation_section,
+    confusion_section,
+    folds_section,
+    no_truth_section,
+    official_section,
+    outputs_section,
+    scores_section,
+)
+from abaw_submit.report.timeline import player_data
+from abaw_submit.report.tracks_part import tracks_section, weight_in_total
+from abaw_submit.store import machine
 
-STYLE = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
 
-
-def page(run: Run, boards: dict[str, Board]) -> str:
+def page(
+    run: Run,
+    boards: dict[str, Board],
+    annotations: Path | None = None,
+    *,
+    config: Path | None = None,
+    faces: bool = False,
+) -> str:
     """The page of a run.
 
     Args:
         run: the run's files.
         boards: task name -> its scores, for the tasks that have truth.
+        annotations: root of the annotations; without it nothing is compared with truth.
+        config: the run's configuration, to be shown.
+        faces: put faces under the cursor of the players. Only for eyes that may see the data.
+
+    Raises:
+        UserError: the extra `report` is not installed.
     """
+    ledgers = read_ledgers(run.work / "crops")
+    sections = [_task_section(run, task, boards, annotations, ledgers, faces) for task in run.tasks]
+    parts = [p for p in (ledger_section(ledgers) if ledgers else None, crops_section(run)) if p]
+    sections.append(Section("The run", [], [*parts, stages_section(run)]))
+    sections.append(
+        Section("For a paper", [], [methods_section(run, boards), reproduce_section(run, config)])
+    )
     host = machine()
-    parts = [
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
-        f"<title>{escape(run.name)}: abaw_submit</title>",
-        "<meta name='viewport' content='width=device-width'>",
-        f"<style>{STYLE}</style></head><body><main><h1>{escape(run.name)}</h1>",
-        f"<p class='lead'>abaw_submit {__version__}; {escape(host['system'])},"
-        f" {host['cpus']} processors.</p>",
-        _cards(run, boards),
-    ]
-    parts += [_task(task, boards.get(task.task.name)) for task in run.tasks]
-    parts += [_corpus(run), "</main></body></html>"]
-    return "\n".join(parts) + "\n"
-
-
-def _cards(run: Run, boards: dict[str, Board]) -> str:
-    cards = []
-    for task in run.tasks:
-        found = boards.get(task.task.name)
-        if found:
-            last = found.lines[-1]
-            cards.append(
-                f"<div class='card'>{task.task.name} <span class='faint'>{task.task.metric}</span>"
-                f"<b>{last.score.total:.3f}</b>"
-                f"<span class='faint'>{escape(last.name)}, out of fold</span></div>"
-            )
-        elif task.zip:
-            cards.append(
-                f"<div class='card'>{task.task.name}<b>zip</b>"
-                "<span class='faint'>no truth to score</span></div>"
-            )
-    return f"<div class='cards'>{''.join(cards)}</div>"
-
-
-def _task(run: TaskRun, board: Board | None) -> str:
-    parts = [f"<section><h2>{run.task.name}</h2>"]
-    if board:
-        parts += [
-            _explanation(board),
-            intervals_svg(board),
-            table(
-                ["gain", "difference", "95 % interval", "against"],
-                [
-                    [n.name, f"{n.gain:+.3f}", "[{:+.3f}, {:+.3f}]".format(*n.gain_interval), n.against]
-                    for n in board.lines
-                    if n.against
-                ]
-                + _smoothing_row(board),
-            ),
-            "<h3>Per output</h3>",
-            table(
-                ["", *run.task.columns],
-                [[n.name, *(f"{v:.3f}" for v in n.score.per_output.values())] for n in board.lines],
-            ),
-        ]
-    parts += _recipe_pictures(run)
-    curves = [(k / "curves.png", f"training of {k.name}") for k in run.folds]
-    shown = [picture(path, caption) for path, caption in curves if path.is_file()]
-    if shown:
-        parts.append(f"<h3>Training</h3><div class='pictures'>{''.join(shown)}</div>")
-    if run.zip:
-        parts.append(_submission(run.zip))
-    return "".join([*parts, "</section>"])
-
-
-def _smoothing_row(board: Board) -> list[list[str]]:
-    gain = board.smoothing
-    if gain is None:
-        return []
-    return [[gain.name, f"{gain.gain:+.3f}", "[{:+.3f}, {:+.3f}]".format(*gain.gain_interval), "TMF"]]
-
-
-def _explanation(board: Board) -> str:
-    rows = f"{board.task.metric} pooled over {board.rows:,} valid rows of {board.tracks} tracks."
-    fair = "Every row was scored by a model, and a recipe, that had no part of its recording."
-    return f"<p class='lead'>{rows} {fair} 95 % intervals over recordings.</p>"
-
-
-def _recipe_pictures(run: TaskRun) -> list[str]:
-    if run.recipe is None:
-        return []
-    shown = [picture(p, p.stem.replace("_", " ")) for p in sorted(run.recipe.rglob("*.png"))]
-    if not shown:
-        return []
-    return [f"<h3>How the recipe was chosen</h3><div class='pictures'>{''.join(shown)}</div>"]
-
-
-def _submission(path: Path) -> str:
-    return (
-        f"<h3>Submission</h3><p><code>{escape(path.name)}</code>, {path.stat().st_size:,} bytes, sha256 "
-        f"<code>{sha256_file(path)}</code></p>"
+    return _render(
+        name=run.name,
+        version=__version__,
+        host=f"{host['system']}, {host['cpus']} processors",
+        cards=_cards(run, boards),
+        sections=sections,
+        faces=faces,
     )
 
 
-def _corpus(run: Run) -> str:
-    record = run.crops
-    if record is None:
-        return ""
-    rows = [[name, _number(value)] for name, value in record["counts"].items()]
-    failed = [[f["item"], f["why"]] for f in record["failures"]]
-    parts = ["<section><h2>Corpus</h2>", table(["crops", ""], rows)]
-    if failed:
-        parts += ["<h3>Failed</h3>", table(["item", "why"], failed)]
-    stages = [
-        _stage(p.parent, run)
-        for p in sorted(run.work.rglob("record.json"))
-        if p.parent.parent.name != "crops"
-    ]
-    parts += ["<h3>Stages</h3>", table(["stage", "made", "seconds", "peak MiB"], [s for s in stages if s])]
-    return "".join([*parts, "</section>"])
+def _task_section(
+    run: Run,
+    task: TaskRun,
+    boards: dict[str, Board],
+    annotations: Path | None,
+    ledgers: dict[str, TrackLedger],
+    faces: bool,
+) -> Section:
+    name = task.task.name
+    board, choice = boards.get(name), selection(task)
+    results = read_results(task, annotations) if annotations is not None and board is not None else None
+    parts: list[Section | None] = []
+    if board is not None and results is not None:
+        parts += [
+            scores_section(board, results),
+            official_section(task, results),
+            outputs_section(board),
+            folds_section(results),
+            ablation_section(board, choice),
+            confusion_section(results),
+            _player_section(run, results, faces),
+            tracks_section(results, ledgers),
+            drift_section(task, results),
+        ]
+    else:
+        parts.append(no_truth_section(task))
+    parts.append(recipe_section(task.task, choice) if choice else None)
+    parts += [training_section(task), submission_section(task)]
+    return Section(name, [], [p for p in parts if p is not None])
 
 
-def _stage(folder: Path, run: Run) -> list[str]:
-    record = read_record(folder)
-    if record is None:
-        return []
-    made = folder.relative_to(run.work.parent).as_posix()
-    return [record["stage"], made, f"{record['seconds']:.1f}", f"{record['peak_memory_mib']:.0f}"]
+def _player_section(run: Run, results: Results, faces: bool) -> Section:
+    weight = weight_in_total(results)
+    order = sorted(results.tracks, key=lambda t: (weight[t], t))
+    crops = run.work / "crops"
+    data = player_data(results, crops, order)
+    if faces:
+        from abaw_submit.report.sprites import add_sprites
+
+        add_sprites(data, crops)
+    shown = len(data["tracks"])
+    all_of_them = (
+        "All tracks"
+        if shown == data["of"]
+        else f"{shown} of {data['of']} tracks, the worst and the best among them"
+    )
+    caption = (
+        f"{all_of_them}, worst first. Move over the chart to read values; drag to move in time, hold Shift"
+        " and turn"
+        " the wheel to zoom, double-click for the whole track. Hatched: rows without a label. Grey line at"
+        " the foot:"
+        " rows that show no face."
+    )
+    return Section("See the errors", [Player(results.task.key, data, caption)], prefix=results.task.name)
 
 
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+def _cards(run: Run, boards: dict[str, Board]) -> list[dict[str, str]]:
+    cards = []
+    for task in run.tasks:
+        board = boards.get(task.task.name)
+        if board:
+            last = board.lines[-1]
+            low, high = last.score.intervals["total"]
+            value, note = f"{last.score.total:.3f}", f"{last.name}, out of fold, {low:.3f} to {high:.3f}"
+        elif task.zip:
+            value, note = "zip", "no truth to score"
+        else:
+            continue
+        cards.append({"task": task.task.name, "metric": task.task.metric, "value": value, "note": note})
+    return cards
+
+
+def _render(**values: Any) -> str:
+    try:
+        import jinja2
+    except ImportError:
+        raise UserError(_EXTRA) from None
+    here = files("abaw_submit.report")
+    loader = jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8"))
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["json"] = _json
+    return environment.get_template("page.html.j2").render(theme=THEME, vega=vega_bundle(), **values)
+
+
+_EXTRA = (
+    "The page needs the extra `report` (jinja2, vl-convert-python).\nRun: pip install 'abaw-submit[report]'"
+)
+
+
+@functools.cache
+def vega_bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, as vl-convert ships them (BSD 3-clause).
+
+    Raises:
+        UserError: vl-convert-python is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError:
+        raise UserError(_EXTRA) from None
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return re.sub(r"</(script)", r"<\\/\1", script, flags=re.IGNORECASE)  # within its strings
+
+
+def _json(value: Any) -> Any:
+    """JSON that may stand in a script element: no `<` ends it."""
+    from markupsafe import Markup
+
+    text = json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for numbers that JSON cannot say."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,79 @@
+"""What the ledgers of a run's crops say, track by track."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
+from abaw_submit.report.blocks import Section, Table, Text
+
+OPEN_ROWS = 12
+
+
+@dataclass(frozen=True)
+class TrackLedger:
+    """One track's ledger in numbers.
+
+    Attributes:
+        rows: its rows.
+        found: rows that show the person.
+        longest_gap: most rows in a row that do not.
+        sources: rows by source (`detected`, `tracked`, `nearest`, `none`).
+    """
+
+    rows: int
+    found: int
+    longest_gap: int
+    sources: dict[str, int]
+
+
+def read_ledgers(crops: Path) -> dict[str, TrackLedger]:
+    """The ledgers of all tracks by name; empty if there are no crops."""
+    out = {}
+    for path in sorted(crops.glob(f"*/{LEDGER_NAME}")):
+        ledger = read_ledger(path)
+        sources = Counter(ledger.source.tolist())
+        found = int(ledger.found.sum())
+        out[path.parent.name] = TrackLedger(len(ledger), found, ledger.longest_gap(), dict(sources))
+    return out
+
+
+def ledger_section(ledgers: dict[str, TrackLedger]) -> Section:
+    """Where the rows' pictures come from, over all tracks, and the tracks with the fewest faces."""
+    rows = sum(x.rows for x in ledgers.values())
+    found = sum(x.found for x in ledgers.values())
+    meaning = {
+        "detected": "the detector found the face",
+        "tracked": "between two detections",
+        "nearest": "no face: the nearest row's picture stands in",
+        "none": "the track has no face at all",
+    }
+    sources: Counter[str] = Counter()
+    for one in ledgers.values():
+        sources.update(one.sources)
+    table = [[k, f"{sources[k]:,}", f"{sources[k] / max(rows, 1):.2%}", text] for k, text in meaning.items()]
+    tracks = [
+        [track, f"{x.rows:,}", f"{x.found:,}", f"{x.found / max(x.rows, 1):.1%}", f"{x.longest_gap:,}"]
+        for track, x in sorted(
+            ledgers.items(), key=lambda item: (item[1].found / max(item[1].rows, 1), item[0])
+        )
+    ]
+    return Section(
+        "Faces",
+        [
+            Text(
+                f"{len(ledgers):,} tracks, {rows:,} rows, of which {found:,} ({found / max(rows, 1):.1%})"
+                " show the"
+                " person. No row is left out: the others take the nearest picture."
+            ),
+            Table(["source", "rows", "share", "meaning"], table),
+            Table(
+                ["track", "rows", "with a face", "share", "longest gap, rows"],
+                tracks,
+                "Fewest faces first.",
+                open_rows=OPEN_ROWS,
+            ),
+        ],
+    )

@@ -1,0 +1,339 @@
+"""The part of the page that says how good the run is: every number with what it may be compared to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from abaw_submit import metrics
+from abaw_submit.arrays import F64
+from abaw_submit.corpus.official import OFFICIAL
+from abaw_submit.corpus.tracks import sibling_group
+from abaw_submit.report import charts
+from abaw_submit.report.blocks import Block, Chart, Section, Table, Text
+from abaw_submit.report.find import TaskRun
+from abaw_submit.report.published import ON_TEST, ON_VALIDATION
+from abaw_submit.report.results import Results
+from abaw_submit.report.scoreboard import Board
+from abaw_submit.scores.files import Scores, gather
+from abaw_submit.tasks import Task
+
+RECIPE_NAME = "TMF + recipe"
+
+
+def scores_section(board: Board, results: Results) -> Section:
+    """All lines of the board with intervals, what each adds, and the published scores."""
+    task = board.task
+    rows = [
+        _point(line.name, line.score.total, line.score.intervals["total"], "this run") for line in board.lines
+    ]
+    gains = [
+        [n.name, f"{n.gain:+.3f}", "{:+.3f} … {:+.3f}".format(*n.gain_interval), n.against]
+        for n in board.lines
+        if n.against
+    ]
+    if board.smoothing is not None:
+        s = board.smoothing
+        gains.append([s.name, f"{s.gain:+.3f}", "{:+.3f} … {:+.3f}".format(*s.gain_interval), "TMF"])
+    return Section(
+        "Scores",
+        [
+            Chart(
+                charts.intervals(rows, f"{task.metric}, out of fold"),
+                f"{task.metric} pooled over {board.rows:,} valid rows of {board.tracks} tracks. Every row"
+                " was scored by"
+                " a model, and a recipe, that had no part of its recording. Bars are 95 % intervals, by"
+                " resampling"
+                " recordings.",
+            ),
+            Table(
+                ["what", "adds", "95 % interval", "to"],
+                gains,
+                "What each part adds, on the same resampled recordings: where the interval contains 0, the"
+                " corpus cannot tell.",
+            ),
+            *_published(task, results),
+        ],
+        prefix=task.name,
+    )
+
+
+def _published(task: Task, results: Results) -> list[Block]:
+    official = OFFICIAL[task.name]
+    number = len(results.truth)
+    ours = (
+        f"This run has {number} annotated tracks; the official corpus has"
+        f" {official.train + official.validation}."
+        " So these are no scores to be compared with: they show what the field has reached."
+    )
+    same = (
+        "Out-of-fold scores of this run are no test scores: on the test set, most systems lose some points."
+    )
+    whole = number == official.train + official.validation
+    return [
+        Table(
+            ["on the official test set", task.metric],
+            [[p.name, f"{p.test[task.name]:.3f}"] for p in ON_TEST if task.name in p.test],
+            same if whole else ours,
+        ),
+        Table(
+            ["published elsewhere", "official validation", "official test"],
+            [[name, f"{v:.3f}", f"{t:.3f}"] for t_name, name, v, t in ON_VALIDATION if t_name == task.name],
+            "How much of a validation score was left on the test set.",
+        ),
+    ]
+
+
+def official_section(run: TaskRun, results: Results) -> Section | None:
+    """The score on the official validation set, which papers quote."""
+    tracks = results.validation_tracks()
+    if not tracks:
+        return None
+    systems: list[tuple[str, Scores, str]] = []
+    for name, path in run.official.items():
+        systems.append((name, gather([path], run.task), "trained on the official training set"))
+    systems.append(("TMF", results.raw, "out of fold"))
+    if results.has_recipe:
+        systems.append((RECIPE_NAME, results.processed, "out of fold"))
+    points, rows = [], []
+    for name, scores, how in systems:
+        there = [t for t in tracks if t in scores]
+        if not there:
+            continue
+        score = _scored(results, scores, there)
+        label = f"{name}, {'official split' if how.startswith('trained') else 'folds'}"
+        points.append(_point(label, score.total, score.intervals["total"], how))
+        low, high = score.intervals["total"]
+        rows.append([name, how, f"{score.total:.3f}", f"{low:.3f} … {high:.3f}", str(len(there))])
+    note = (
+        "The model of the official split was trained on the official training set alone."
+        if run.official
+        else "No model was trained on the official split; set `official = true` in [run] for that score."
+    )
+    return Section(
+        "Official validation set",
+        [
+            Chart(
+                charts.intervals(points, results.task.metric),
+                f"The {len(tracks)} tracks of the official validation set, which is what papers quote. {note}"
+                " Out of fold, the same tracks were scored by the models of the folds that held them out,"
+                " which"
+                " saw more data.",
+            ),
+            Table(["system", "how", results.task.metric, "95 % interval", "tracks"], rows),
+        ],
+        prefix=results.task.name,
+    )
+
+
+def outputs_section(board: Board) -> Section:
+    """Every AU, expression, or valence and arousal."""
+    rows: list[dict[str, Any]] = [
+        {"output": output, "series": line.name, "value": value}
+        for line in board.lines
+        for output, value in line.score.per_output.items()
+    ]
+    head = ["", *board.task.columns, "mean"]
+    cells = [
+        [n.name, *(f"{v:.3f}" for v in n.score.per_output.values()), f"{n.score.total:.3f}"]
+        for n in board.lines
+    ]
+    what = {"AU": "action unit", "EXPR": "expression", "VA": "dimension"}[board.task.name]
+    return Section(
+        f"Per {what}",
+        [
+            Chart(
+                charts.dots(rows, _unit(board.task)),
+                "Each line of the board. A click in the legend shows one alone.",
+            ),
+            Table(head, cells),
+        ],
+        prefix=board.task.name,
+    )
+
+
+def folds_section(results: Results) -> Section:
+    """The table of the paper: each fold's validation tracks, scored by the model that did not see them."""
+    task = results.task
+    rows = []
+    for fold in sorted(set(results.fold_of.values())):
+        tracks = [t for t in results.tracks if results.fold_of.get(t) == fold]
+        if tracks:
+            rows.append(
+                [f"fold {fold}", *_cells(task, results.statistics(results.raw, tracks)), str(len(tracks))]
+            )
+    rows.append(["all, pooled", *_cells(task, results.statistics(results.raw)), str(len(results.tracks))])
+    if results.has_recipe:
+        stats = results.statistics(results.processed)
+        rows.append(["all, with the recipe", *_cells(task, stats), str(len(results.tracks))])
+    return Section(
+        "Per fold",
+        [
+            Table(
+                ["validation tracks of", *task.columns, "mean", "tracks"],
+                rows,
+                f"{_unit(task)} of the TMF on each fold's held-out tracks. The pooled line is computed over"
+                " all rows"
+                " at once, so it is not the mean of the folds. A fold's score says little about its test"
+                " score:"
+                " average the folds, do not pick one.",
+            )
+        ],
+        prefix=task.name,
+    )
+
+
+def ablation_section(board: Board, choice: dict[str, Any] | None) -> Section:
+    """The paper's comparisons, as far as the run has them."""
+    names = {line.name: line for line in board.lines}
+    rows = []
+
+    def add(what: str, name: str) -> None:
+        if name in names:
+            score = names[name].score
+            rows.append([what, f"{score.total:.3f}", "{:.3f} … {:.3f}".format(*score.intervals["total"])])
+
+    add("a constant", "constant")
+    add("without TMF: the single-frame head", "single-frame head")
+    add("TMF without sound", "TMF, picture only")
+    add("TMF, no smoothing", "TMF")
+    best = _best_filters(choice)
+    rows += [[f"TMF, {k} ({f['width']} rows)", f"{f['score']:.3f}", _span(f)] for k, f in best.items()]
+    add("TMF with the chosen recipe", RECIPE_NAME)
+    caption = (
+        "The comparisons of the method's paper. All are out of fold. The filters are the best of each kind,"
+        " each"
+        " cross-fitted, with the other steps the recipe kept around them."
+    )
+    return Section(
+        "Ablations", [Table(["", board.task.metric, "95 % interval"], rows, caption)], prefix=board.task.name
+    )
+
+
+def _best_filters(choice: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """Kind of filter -> the one that scores best among those with one filter only."""
+    best: dict[str, dict[str, Any]] = {}
+    for entry in choice["filters"] if choice else []:
+        used = [f for f in (entry["before"], entry["after"]) if f != "none"]
+        if len(used) != 1:
+            continue
+        kind, _, width = used[0].partition(":")
+        if kind not in best or entry["cross_fitted"] > best[kind]["score"]:
+            best[kind] = {"score": entry["cross_fitted"], "width": width, "interval": entry["interval"]}
+    return best
+
+
+def confusion_section(results: Results) -> Section:
+    """What is taken for what."""
+    task = results.task
+    if task.name == "VA":
+        return Section("Truth against prediction", _densities(results), prefix=task.name)
+    stats = results.statistics(results.processed).sum(axis=0)
+    if task.name == "AU":
+        return Section("Right and wrong, per action unit", [_au_table(task, stats)], prefix=task.name)
+    rows = stats / np.maximum(stats.sum(axis=1, keepdims=True), 1)
+    cells = [
+        {
+            "y": truth,
+            "x": said,
+            "share": float(rows[i, j]),
+            "text": f"{rows[i, j]:.0%}",
+            "count": int(stats[i, j]),
+        }
+        for i, truth in enumerate(task.columns)
+        for j, said in enumerate(task.columns)
+    ]
+    worst = max((c for c in cells if c["x"] != c["y"]), key=lambda c: float(str(c["count"])))
+    caption = (
+        "Each line is one true expression; its cells say what it was taken for, and add up to 100 %. The"
+        f" commonest mistake: {worst['y']} taken for {worst['x']}, {worst['count']:,} rows."
+    )
+    return Section(
+        "Confusion matrix", [Chart(charts.heat(cells, "predicted", "true"), caption)], prefix=task.name
+    )
+
+
+def _au_table(task: Task, stats: F64) -> Table:
+    rows = []
+    for name, (tp, fp, fn, tn) in zip(task.columns, stats, strict=True):
+        precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
+        f1 = 2 * tp / max(2 * tp + fp + fn, 1)
+        shares = [
+            f"{(tp + fn) / max(tp + fp + fn + tn, 1):.1%}",
+            f"{(tp + fp) / max(tp + fp + fn + tn, 1):.1%}",
+        ]
+        counts = [f"{int(v):,}" for v in (tp, fp, fn, tn)]
+        rows.append([name, f"{f1:.3f}", f"{precision:.3f}", f"{recall:.3f}", *shares, *counts])
+    head = ["", "F1", "precision", "recall", "truly there", "said to be there"]
+    return Table(
+        [*head, "hits", "false alarms", "misses", "rightly absent"],
+        rows,
+        "Out of fold, with the recipe. An action unit said to be there much more often than it is has a"
+        " threshold"
+        " that is too low.",
+    )
+
+
+def _densities(results: Results) -> list[Block]:
+    truth, values = results.pooled(results.processed)
+    blocks: list[Block] = []
+    edges = np.linspace(-1, 1, 21)
+    for k, name in enumerate(results.task.columns):
+        counts, _, _ = np.histogram2d(truth[:, k], np.clip(values[:, k], -1, 1), bins=[edges, edges])
+        top = max(counts.max(), 1)
+        rows = [
+            {
+                "x0": float(edges[i].round(2)),
+                "x1": float(edges[i + 1].round(2)),
+                "y0": float(edges[j].round(2)),
+                "y1": float(edges[j + 1].round(2)),
+                "share": float((counts[i, j] / top).round(4)),
+                "count": int(counts[i, j]),
+            }
+            for i, j in np.argwhere(counts > 0)
+        ]
+        slope = np.polyfit(truth[:, k], values[:, k], 1)[0] if truth[:, k].std() else 0.0
+        caption = (
+            f"{name.capitalize()}: how many rows have which truth and which prediction. The dashed line is a"
+            " perfect"
+            f" prediction. Predictions rise {slope:.2f} for each 1.00 of truth; well below 1 means that they"
+            " are too"
+            " cautious."
+        )
+        blocks.append(Chart(charts.binned(rows, f"true {name}", f"predicted {name}"), caption))
+    return blocks
+
+
+def _scored(results: Results, scores: Scores, tracks: list[str]) -> metrics.Score:
+    groups = [sibling_group(t) for t in tracks]
+    stats = results.statistics(scores, tracks)
+    return metrics.score_of_statistics(results.task, stats, resamples=metrics.RESAMPLES, groups=groups)
+
+
+def _cells(task: Task, stats: F64) -> list[str]:
+    pooled = stats.sum(axis=0)
+    return [
+        *(f"{v:.3f}" for v in metrics.per_output(task, pooled)),
+        f"{float(metrics.total(task, pooled)):.3f}",
+    ]
+
+
+def _point(name: str, value: float, bounds: tuple[float, float], kind: str) -> dict[str, Any]:
+    return {"name": name, "value": value, "low": bounds[0], "high": bounds[1], "kind": kind}
+
+
+def _span(entry: dict[str, Any]) -> str:
+    return "{:.3f} … {:.3f}".format(*entry["interval"])
+
+
+def _unit(task: Task) -> str:
+    return "CCC" if task.name == "VA" else "F1"
+
+
+def no_truth_section(run: TaskRun) -> Section:
+    """What is said of a task that cannot be scored."""
+    text = (
+        "Nothing is scored here: there are no out-of-fold scores of this task, or no annotations were given."
+    )
+    return Section("Scores", [Text(text)], prefix=run.task.name)
