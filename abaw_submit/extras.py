@@ -28,6 +28,7 @@ EXTRAS: dict[str, dict[str, str]] = {
     "report": {
         "matplotlib": "matplotlib",
         "jinja2": "jinja2",
+        "vl-convert-python": "vl_convert",
         "ffmpeg-python": "ffmpeg",
         "imageio-ffmpeg": "imageio_ffmpeg",
     },

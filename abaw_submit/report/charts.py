@@ -39,7 +39,7 @@ THEME: Spec = {
         "labelFontSize": 12,
         "title": None,
         "columns": 4,
-        "labelLimit": 150,
+        "labelLimit": 240,
         "symbolStrokeWidth": 3,
     },
     "header": {"labelColor": INK, "titleColor": FAINT},
@@ -54,6 +54,8 @@ ZOOM: Spec = {
     "bind": "scales",
 }
 PICK: Spec = {"name": "pick", "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}
+LEGEND: Spec = {"symbolOpacity": 1, "symbolType": "circle", "symbolStrokeWidth": 0}
+SERIES: Spec = {"field": "series", "type": "nominal", "sort": None, "legend": LEGEND}
 _PICKED: Spec = {"condition": {"param": "pick", "value": 1}, "value": 0.08}
 
 
@@ -61,19 +63,20 @@ def intervals(rows: Rows, title: str) -> Spec:
     """Points with 95 % intervals: rows of name, value, low, high, kind."""
     y = {"field": "name", "type": "nominal", "sort": None, "title": None}
     tips = [_tip("name", "what"), *(_tip(f, f, ".4f") for f in ("value", "low", "high"))]
-    shape = {"field": "kind", "type": "nominal", "sort": None, "legend": {"title": None}}
+    several = len({row["kind"] for row in rows}) > 1
+    colour: Spec = {"field": "kind", "type": "nominal", "sort": None, "legend": LEGEND if several else None}
     return {
         "data": {"values": list(rows)},
-        "height": {"step": 28},
+        "height": 28 * len({row["name"] for row in rows}),
         "encoding": {"y": y, "tooltip": tips},
         "layer": [
             {
                 "mark": {"type": "rule", "strokeWidth": 3, "opacity": 0.55},
-                "encoding": {"x": _x("low", title, False), "x2": {"field": "high"}, "color": shape},
+                "encoding": {"x": _x("low", title, False), "x2": {"field": "high"}, "color": colour},
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-                "encoding": {"x": _x("value", title, False), "color": shape, "shape": shape},
+                "encoding": {"x": _x("value", title, False), "color": colour},
             },
         ],
     }
@@ -83,14 +86,13 @@ def dots(rows: Rows, title: str) -> Spec:
     """Values per output and series: rows of output, series, value."""
     return {
         "data": {"values": list(rows)},
-        "height": {"step": 24},
+        "height": 24 * len({row["output"] for row in rows}),
         "params": [PICK],
         "mark": {"type": "point", "filled": True, "size": 80},
         "encoding": {
             "y": {"field": "output", "type": "nominal", "sort": None, "title": None, "axis": {"grid": True}},
             "x": _x("value", title, False),
-            "color": {"field": "series", "type": "nominal", "sort": None},
-            "shape": {"field": "series", "type": "nominal", "sort": None},
+            "color": SERIES,
             "opacity": _PICKED,
             "tooltip": [_tip("output"), _tip("series"), _tip("value", "value", ".4f")],
         },
@@ -122,7 +124,7 @@ def lines(
     if log:
         x["scale"] = {"type": "log", "nice": False}
     y: Spec = {"field": "y", "type": "quantitative", "title": y_title, "scale": {"zero": False}}
-    colour = {"field": "series", "type": "nominal", "sort": None}
+    colour = SERIES
     layers: list[Spec] = []
     if diagonal is not None:
         ends = [{"x": v, "y": v} for v in diagonal]
@@ -141,7 +143,7 @@ def lines(
     return {"data": {"values": list(rows)}, "height": 260, "layer": layers}
 
 
-def heat(rows: Rows, x_title: str, y_title: str, *, numbers: bool = True, side_px: int = 0) -> Spec:
+def heat(rows: Rows, x_title: str, y_title: str) -> Spec:
     """A matrix: rows of x, y, share in [0, 1], and the text and count behind it. Stronger is more."""
     base: Spec = {
         "x": {"field": "x", "type": "nominal", "sort": None, "title": x_title, "axis": {"labelAngle": -40}},
@@ -169,12 +171,11 @@ def heat(rows: Rows, x_title: str, y_title: str, *, numbers: bool = True, side_p
         "mark": {"type": "text", "fontSize": 11},
         "encoding": {"text": {"field": "text"}, "color": ink},
     }
-    layers = [fill, label] if numbers else [fill]
     return {
         "data": {"values": list(rows)},
-        "height": side_px or {"step": 28},
+        "height": 28 * len({row["y"] for row in rows}),
         "encoding": base,
-        "layer": layers,
+        "layer": [fill, label],
     }
 
 
@@ -228,7 +229,7 @@ def scatter(rows: Rows, x_title: str, y_title: str) -> Spec:
             "x": _x("x", x_title, False),
             "y": {"field": "y", "type": "quantitative", "title": y_title, "scale": {"zero": False}},
             "size": {"field": "size", "type": "quantitative", "scale": {"range": [20, 200]}, "legend": None},
-            "color": {"field": "series", "type": "nominal", "sort": None},
+            "color": SERIES,
             "opacity": _PICKED,
             "tooltip": [
                 _tip("name", "track"),

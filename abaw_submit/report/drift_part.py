@@ -47,8 +47,7 @@ def _rates(results: Results, test: Scores) -> list[Block]:
                 head,
                 rows,
                 "Moments of the labels, of the out-of-fold predictions, and of the predictions that are"
-                " submitted."
-                " A smaller deviation than the truth's costs CCC.",
+                " submitted. A smaller deviation than the truth's costs CCC.",
             )
         ]
     rates = [
@@ -63,8 +62,7 @@ def _rates(results: Results, test: Scores) -> list[Block]:
     ]
     caption = (
         "How often each label is true, is predicted out of fold, and is predicted on the test rows. The"
-        " labels of"
-        " the test set are unknown; rates that differ much from validation deserve a look."
+        " labels of the test set are unknown; rates that differ much from validation deserve a look."
     )
     return [Chart(charts.dots(points, "share of rows"), caption)]
 
@@ -94,8 +92,7 @@ def _outlying(results: Results, test: Scores) -> list[Block]:
     rows = [cells for _, cells in sorted(found, key=lambda f: -f[0])]
     caption = (
         f"{len(rows)} of {len(test)} test tracks lie more than {OUTLYING} robust deviations from the middle"
-        " of the"
-        " validation tracks: unusual people, or something wrong with their crops."
+        " of the validation tracks: unusual people, or something wrong with their crops."
     )
     head = ["test track", "output", "mean", "validation's middle", "deviations", "rows"]
     return [Table(head, rows, caption, open_rows=SHOWN)]
@@ -119,8 +116,7 @@ def _folds(run: TaskRun) -> list[Block]:
     cells.sort(key=lambda c: (order[c["y"]], order[c["x"]]))
     caption = (
         "Correlation of the folds' scores on the test rows, mean over outputs. Averaging them gains the"
-        " more, the"
-        " less alike they are, and shrinks the spread of valence and arousal."
+        " more, the less alike they are, and shrinks the spread of valence and arousal."
     )
     return [Chart(charts.heat(cells, "fold", "fold"), caption)]
 

@@ -65,8 +65,7 @@ def ledger_section(ledgers: dict[str, TrackLedger]) -> Section:
         [
             Text(
                 f"{len(ledgers):,} tracks, {rows:,} rows, of which {found:,} ({found / max(rows, 1):.1%})"
-                " show the"
-                " person. No row is left out: the others take the nearest picture."
+                " show the person. No row is left out: the others take the nearest picture."
             ),
             Table(["source", "rows", "share", "meaning"], table),
             Table(

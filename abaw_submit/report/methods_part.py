@@ -27,8 +27,7 @@ def methods_section(run: Run, boards: dict[str, Board]) -> Section:
     blocks.append(
         Text(
             "The method follows Zhang et al., Multi-modal Facial Affective Analysis based on Masked"
-            " Autoencoder"
-            " (arXiv 2303.10849)."
+            " Autoencoder (arXiv 2303.10849)."
         )
     )
     return Section("Methods paragraph", blocks)
@@ -44,7 +43,9 @@ def _crops(run: Run) -> str:
     text = f"Faces were cropped to {size} x {size} px" if size else "Faces were cropped"
     text += f" with the detector {detector}" if detector else ""
     if rows:
-        text += f"; of {rows:,.0f} rows, {found / rows:.1%} showed the person, the others take the nearest one"
+        text += (
+            f"; of {rows:,.0f} rows, {found / rows:.1%} showed the person, the others take the nearest one"
+        )
     return text + "."
 
 
@@ -55,10 +56,8 @@ def _pretraining(run: Run) -> str:
     s, pictures = record["settings"], record["counts"].get("pictures", 0)
     return (
         f"A masked autoencoder ({s['depth']} blocks, width {s['dim']}, {s['img_size_px']} px pictures in"
-        " patches of"
-        f" {s['patch_px']} px) was pre-trained for {s['epochs']} epochs on {pictures:,.0f} faces that are"
-        " not from"
-        f" Aff-Wild2, with {s['mask_ratio']:.0%} of the patches hidden."
+        f" patches of {s['patch_px']} px) was pre-trained for {s['epochs']} epochs on {pictures:,.0f} faces"
+        f" that are not from Aff-Wild2, with {s['mask_ratio']:.0%} of the patches hidden."
     )
 
 
@@ -69,9 +68,8 @@ def _task(run: Run, task: TaskRun, board: Board | None) -> str:
         s = frame["settings"]
         text.append(
             f"The encoder was fine-tuned on single frames of each fold ({s['epochs']} epochs, batch"
-            f" {s['batch']},"
-            f" learning rate {s['lr']:g}, {frame['counts'].get('training frames', 0):,.0f} frames in the"
-            " first fold)."
+            f" {s['batch']}, learning rate {s['lr']:g}, {frame['counts'].get('training frames', 0):,.0f}"
+            " frames in the first fold)."
         )
     record = read_record(task.folds[0]) if task.folds else None
     if record:
@@ -81,9 +79,8 @@ def _task(run: Run, task: TaskRun, board: Board | None) -> str:
         text.append(
             f"A temporal fusion transformer ({size.get('layers')} layers, {size.get('heads')} heads, width"
             f" {size.get('model_dim')}) was trained on clips of {s.get('clip_rows')} rows of the features"
-            f" {sources}"
-            f" ({s['epochs']} epochs, batch {s['batch']}, learning rate {s['lr']:g}), once for each of"
-            f" {len(task.tmf)} folds that keep recordings whole."
+            f" {sources} ({s['epochs']} epochs, batch {s['batch']}, learning rate {s['lr']:g}), once for"
+            f" each of {len(task.tmf)} folds that keep recordings whole."
         )
     choice = selection(task)
     if choice:
@@ -97,8 +94,7 @@ def _task(run: Run, task: TaskRun, board: Board | None) -> str:
         low, high = last.score.intervals["total"]
         text.append(
             f"Out of fold, the {task.task.metric} of {name} is {last.score.total:.3f} (95 % interval"
-            f" {low:.3f} to"
-            f" {high:.3f}, {board.tracks} tracks, {board.rows:,} rows)."
+            f" {low:.3f} to {high:.3f}, {board.tracks} tracks, {board.rows:,} rows)."
         )
     return " ".join(text)
 
@@ -115,8 +111,8 @@ def reproduce_section(run: Run, config: Path | None) -> Section:
     name = config.name if config else f"{run.name}.toml"
     blocks: list[Block] = [
         Text(
-            "The same commit, configuration and data give the same files, byte for byte, on the same kind of"
-            " processor. Every stage's fingerprint is in the table of stages."
+            "The same commit, configuration and data give the same files, byte for byte, on the same kind"
+            " of processor. Every stage's fingerprint is in the table of stages."
         ),
         Table(["", ""], rows),
         Code(f"git checkout {commit or 'COMMIT'}\nmake setup\nmake submission report CONFIG=configs/{name}"),

@@ -1,15 +1,18 @@
 "use strict";
 // Draws the charts when they come into view, sorts and opens tables, searches, and runs the players.
 const THEME = JSON.parse(document.getElementById("theme").textContent);
-const OPTIONS = { renderer: "svg", actions: false, tooltip: { theme: "page" } };
-const themed = (spec) => ({ autosize: { type: "fit-x", contains: "padding" }, width: "container", config: THEME, ...spec });
+const OPTIONS = { renderer: "svg", actions: false, logLevel: 1, tooltip: { theme: "page" } };
+// on a narrow screen, legends take a line for each name and labels are cut earlier
+const theme = (width) => ({ ...THEME, legend: { ...THEME.legend, columns: Math.max(1, Math.floor(width / 175)) },
+  axis: { ...THEME.axis, labelLimit: Math.max(140, width / 4) } });
+const themed = (spec, width) => ({ autosize: { type: "fit-x", contains: "padding" }, width: "container", config: theme(width), ...spec });
 
 // ---- charts ----
 function draw(box) {
   if (box.dataset.drawn) return box.drawn;
   box.dataset.drawn = "1";
   const spec = JSON.parse(box.querySelector("script").textContent);
-  box.drawn = vegaEmbed(box, themed(spec), OPTIONS);
+  box.drawn = vegaEmbed(box, themed(spec, box.clientWidth), OPTIONS);
   return box.drawn;
 }
 const boxes = [...document.querySelectorAll(".chart")];
@@ -177,12 +180,17 @@ class TrackPlayer {
     const first = this.at * t.step + 1, last = Math.min(first + t.step - 1, t.rows);
     const rows = this.data.columns.map((name, o) => this.outputs[name].checked && [name, this.truthAt(this.at, o),
       this.score(t.bytes.raw[this.at * n + o]), t.bytes.processed ? this.score(t.bytes.processed[this.at * n + o]) : null]).filter(Boolean);
+    const lines = [["", ...rows.map((r) => r[0])],
+      ["truth", ...rows.map((r) => (this.va || r[1] === null ? cell(r[1]) : r[1] ? "yes" : "no"))],
+      ["raw", ...rows.map((r) => cell(r[2]))]];
+    if (this.data.recipe) lines.push(["processed", ...rows.map((r) => cell(r[3]))]);
+    // upright where the outputs would not fit side by side
+    const upright = this.area.clientWidth < 90 * lines[0].length;
     const table = document.createElement("table");
-    const add = (tag, cells) => { const tr = table.insertRow(); for (const c of cells) { const e = document.createElement(tag); e.textContent = c; tr.append(e); } };
-    add("th", ["", ...rows.map((r) => r[0])]);
-    add("td", ["truth", ...rows.map((r) => (this.va || r[1] === null ? cell(r[1]) : r[1] ? "yes" : "no"))]);
-    add("td", ["raw", ...rows.map((r) => cell(r[2]))]);
-    if (this.data.recipe) add("td", ["processed", ...rows.map((r) => cell(r[3]))]);
+    for (const [r, line] of (upright ? lines[0].map((_, c) => lines.map((l) => l[c])) : lines).entries()) {
+      const tr = table.insertRow();
+      for (const text of line) { const e = document.createElement(r ? "td" : "th"); e.textContent = text; tr.append(e); }
+    }
     const where = document.createElement("div");
     where.textContent = `${t.time[this.at].toFixed(2)} s, row ${first}${last > first ? ` to ${last}` : ""}` + (state & 1 ? "" : "; no label") + (state & 2 ? "" : "; no face");
     const scroll = document.createElement("div"); scroll.className = "scroll"; scroll.append(table);

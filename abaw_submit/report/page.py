@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit import __version__
-from abaw_submit.errors import UserError
+from abaw_submit.extras import require
 from abaw_submit.report.blocks import Player, Section
 from abaw_submit.report.charts import THEME
 from abaw_submit.report.drift_part import drift_section
@@ -56,6 +56,7 @@ def page(
     Raises:
         UserError: the extra `report` is not installed.
     """
+    require("`report`", ["report"])
     ledgers = read_ledgers(run.work / "crops")
     sections = [_task_section(run, task, boards, annotations, ledgers, faces) for task in run.tasks]
     parts = [p for p in (ledger_section(ledgers) if ledgers else None, crops_section(run)) if p]
@@ -122,10 +123,8 @@ def _player_section(run: Run, results: Results, faces: bool) -> Section:
     )
     caption = (
         f"{all_of_them}, worst first. Move over the chart to read values; drag to move in time, hold Shift"
-        " and turn"
-        " the wheel to zoom, double-click for the whole track. Hatched: rows without a label. Grey line at"
-        " the foot:"
-        " rows that show no face."
+        " and turn the wheel to zoom, double-click for the whole track. Shaded: rows without a label. Grey"
+        " line at the foot: rows that show no face."
     )
     return Section("See the errors", [Player(results.task.key, data, caption)], prefix=results.task.name)
 
@@ -147,10 +146,8 @@ def _cards(run: Run, boards: dict[str, Board]) -> list[dict[str, str]]:
 
 
 def _render(**values: Any) -> str:
-    try:
-        import jinja2
-    except ImportError:
-        raise UserError(_EXTRA) from None
+    import jinja2
+
     here = files("abaw_submit.report")
     loader = jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8"))
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -158,22 +155,11 @@ def _render(**values: Any) -> str:
     return environment.get_template("page.html.j2").render(theme=THEME, vega=vega_bundle(), **values)
 
 
-_EXTRA = (
-    "The page needs the extra `report` (jinja2, vl-convert-python).\nRun: pip install 'abaw-submit[report]'"
-)
-
-
 @functools.cache
 def vega_bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, as vl-convert ships them (BSD 3-clause).
+    """Vega, Vega-Lite and Vega-Embed as one script, as vl-convert ships them (BSD 3-clause licence)."""
+    import vl_convert
 
-    Raises:
-        UserError: vl-convert-python is not installed.
-    """
-    try:
-        import vl_convert
-    except ImportError:
-        raise UserError(_EXTRA) from None
     script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return re.sub(r"</(script)", r"<\\/\1", script, flags=re.IGNORECASE)  # within its strings
 

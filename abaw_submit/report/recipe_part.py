@@ -16,8 +16,7 @@ def recipe_section(task: Task, choice: dict[str, Any]) -> Section:
     kept = ", ".join(choice["steps_kept"]) or "none"
     intro = (
         f"Of the steps {', '.join(choice['steps_tried'])}, kept: {kept}. A step is kept only if it gains"
-        " more than"
-        " its uncertainty on recordings that it was not fitted on."
+        " more than its uncertainty on recordings that it was not fitted on."
     )
     parts = [_windows(choice), _reliability(task, choice), _members(task, choice)]
     return Section(
@@ -64,8 +63,7 @@ def _steps(choice: dict[str, Any]) -> list[Block]:
         Chart(
             charts.intervals(rows, choice["metric"]),
             "Every set of steps: cross-fitted with its 95 % interval, and the optimistic score that comes"
-            " out when a"
-            " recipe is scored on the tracks it was fitted on. Only the first can be believed.",
+            " out when a recipe is scored on the tracks it was fitted on. Only the first can be believed.",
         ),
         Table(["step", "", "gain", "wanted", "95 % interval"], cells, "Each step, given the others."),
     ]
@@ -97,11 +95,9 @@ def _windows(choice: dict[str, Any]) -> tuple[str, list[Block]]:
     base = choice["filters"][0]["cross_fitted"]
     top = max(ordered, key=lambda p: p["y"])
     caption = (
-        f"Cross-fitted {choice['metric']} against the width of the filter in rows (a Gaussian counts as four"
-        " sigmas)."
-        f" Dashed: no filter, {base:.3f}. Best: {top['series']}, {top['x']:g} rows, {top['y']:.3f}. Bands"
-        " are 95 %"
-        " intervals of the difference to no filter."
+        f"The cross-fitted {choice['metric']} against the width of the filter in rows (a Gaussian counts as"
+        f" four sigmas). Dashed: no filter, {base:.3f}. Best: {top['series']}, {top['x']:g} rows,"
+        f" {top['y']:.3f}. Bands are 95 % intervals of the difference to no filter."
     )
     spec = charts.lines(ordered, "width, rows", choice["metric"], log=True, level=base)
     return "Smoothing windows", [Chart(spec, caption)]
@@ -159,7 +155,6 @@ def _members(task: Task, choice: dict[str, Any]) -> tuple[str, list[Block]]:
         Chart(
             charts.heat(cells, "", ""),
             "Correlation of the members' scores, mean over outputs. Members help each other when they are"
-            " nearly as"
-            " good and not alike.",
+            " nearly as good and not alike.",
         ),
     ]

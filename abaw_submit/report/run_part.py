@@ -39,8 +39,7 @@ def training_section(run: TaskRun) -> Section | None:
             Chart(
                 charts.lines(score, "epoch", run.task.metric),
                 "The score on the held-out tracks after every epoch. Nothing is chosen by it: the last"
-                " epoch's"
-                " weights are kept, so it shows only whether the training had settled.",
+                " epoch's weights are kept, so it shows only whether the training had settled.",
             )
         )
     return Section("Training", blocks, prefix=run.task.name)

@@ -26,7 +26,13 @@ def scores_section(board: Board, results: Results) -> Section:
     """All lines of the board with intervals, what each adds, and the published scores."""
     task = board.task
     rows = [
-        _point(line.name, line.score.total, line.score.intervals["total"], "this run") for line in board.lines
+        _point(n.name, n.score.total, n.score.intervals["total"], "this run, out of fold")
+        for n in board.lines
+    ]
+    rows += [
+        _point(p.name, p.test[task.name], (p.test[task.name],) * 2, "published, official test set")
+        for p in ON_TEST
+        if task.name in p.test
     ]
     gains = [
         [n.name, f"{n.gain:+.3f}", "{:+.3f} … {:+.3f}".format(*n.gain_interval), n.against]
@@ -40,12 +46,10 @@ def scores_section(board: Board, results: Results) -> Section:
         "Scores",
         [
             Chart(
-                charts.intervals(rows, f"{task.metric}, out of fold"),
-                f"{task.metric} pooled over {board.rows:,} valid rows of {board.tracks} tracks. Every row"
-                " was scored by"
-                " a model, and a recipe, that had no part of its recording. Bars are 95 % intervals, by"
-                " resampling"
-                " recordings.",
+                charts.intervals(rows, task.metric),
+                f"The {task.metric} pooled over {board.rows:,} valid rows of {board.tracks} tracks. Every"
+                " row was scored by a model, and a recipe, that had no part of its recording. Bars are 95 %"
+                " intervals, by resampling recordings.",
             ),
             Table(
                 ["what", "adds", "95 % interval", "to"],
@@ -64,8 +68,8 @@ def _published(task: Task, results: Results) -> list[Block]:
     number = len(results.truth)
     ours = (
         f"This run has {number} annotated tracks; the official corpus has"
-        f" {official.train + official.validation}."
-        " So these are no scores to be compared with: they show what the field has reached."
+        f" {official.train + official.validation}. So these are no scores to be compared with: they show"
+        " what the field has reached."
     )
     same = (
         "Out-of-fold scores of this run are no test scores: on the test set, most systems lose some points."
@@ -116,10 +120,9 @@ def official_section(run: TaskRun, results: Results) -> Section | None:
         [
             Chart(
                 charts.intervals(points, results.task.metric),
-                f"The {len(tracks)} tracks of the official validation set, which is what papers quote. {note}"
-                " Out of fold, the same tracks were scored by the models of the folds that held them out,"
-                " which"
-                " saw more data.",
+                f"The {len(tracks)} tracks of the official validation set, which is what papers quote."
+                f" {note} Out of fold, the same tracks were scored by the models of the folds that held them"
+                " out, which saw more data.",
             ),
             Table(["system", "how", results.task.metric, "95 % interval", "tracks"], rows),
         ],
@@ -174,10 +177,8 @@ def folds_section(results: Results) -> Section:
                 ["validation tracks of", *task.columns, "mean", "tracks"],
                 rows,
                 f"{_unit(task)} of the TMF on each fold's held-out tracks. The pooled line is computed over"
-                " all rows"
-                " at once, so it is not the mean of the folds. A fold's score says little about its test"
-                " score:"
-                " average the folds, do not pick one.",
+                " all rows at once, so it is not the mean of the folds. A fold's score says little about"
+                " its test score: average the folds, do not pick one.",
             )
         ],
         prefix=task.name,
@@ -203,8 +204,7 @@ def ablation_section(board: Board, choice: dict[str, Any] | None) -> Section:
     add("TMF with the chosen recipe", RECIPE_NAME)
     caption = (
         "The comparisons of the method's paper. All are out of fold. The filters are the best of each kind,"
-        " each"
-        " cross-fitted, with the other steps the recipe kept around them."
+        " each cross-fitted, with the other steps the recipe kept around them."
     )
     return Section(
         "Ablations", [Table(["", board.task.metric, "95 % interval"], rows, caption)], prefix=board.task.name
@@ -270,8 +270,7 @@ def _au_table(task: Task, stats: F64) -> Table:
         [*head, "hits", "false alarms", "misses", "rightly absent"],
         rows,
         "Out of fold, with the recipe. An action unit said to be there much more often than it is has a"
-        " threshold"
-        " that is too low.",
+        " threshold that is too low.",
     )
 
 
@@ -296,10 +295,8 @@ def _densities(results: Results) -> list[Block]:
         slope = np.polyfit(truth[:, k], values[:, k], 1)[0] if truth[:, k].std() else 0.0
         caption = (
             f"{name.capitalize()}: how many rows have which truth and which prediction. The dashed line is a"
-            " perfect"
-            f" prediction. Predictions rise {slope:.2f} for each 1.00 of truth; well below 1 means that they"
-            " are too"
-            " cautious."
+            f" perfect prediction. Predictions rise {slope:.2f} for each 1.00 of truth; well below 1 means"
+            " that they are too cautious."
         )
         blocks.append(Chart(charts.binned(rows, f"true {name}", f"predicted {name}"), caption))
     return blocks

@@ -73,11 +73,9 @@ def tracks_section(results: Results, ledgers: dict[str, TrackLedger]) -> Section
         Table(
             head,
             rows,
-            "Worst first: by what the pooled score would lose without the track; a negative number says that"
-            " it"
-            " would be higher. A track's own score is unsteady where little happens in it. Click a head to"
-            " sort, a"
-            " track to see it in the player.",
+            "Worst first: by what the pooled score would lose without the track; a negative number says"
+            " that it would be higher. A track's own score is unsteady where little happens in it. Click a"
+            " head to sort, a track to see it in the player.",
             open_rows=OPEN_ROWS,
             tracks=True,
         )
