@@ -27,7 +27,7 @@ def drift_section(run: TaskRun, results: Results) -> Section | None:
     if run.test is None:
         return None
     test = read_scores(run.test, run.task)
-    blocks = [*_rates(results, test), *_outlying(results, test), *_folds(run)]
+    blocks = [*_rates(results, test), *outlying(results, test), *_folds(run)]
     return Section("From validation to test", blocks, prefix=run.task.name)
 
 
@@ -67,7 +67,7 @@ def _rates(results: Results, test: Scores) -> list[Block]:
     return [Chart(charts.dots(points, "share of rows"), caption)]
 
 
-def _outlying(results: Results, test: Scores) -> list[Block]:
+def outlying(results: Results, test: Scores) -> list[Block]:
     """Test tracks whose mean scores lie far from those of the validation tracks."""
     known = np.stack([results.processed[t].mean(axis=0) for t in results.tracks])
     centre = np.median(known, axis=0)

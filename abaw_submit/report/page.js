@@ -163,7 +163,7 @@ class TrackPlayer {
     this.cursor(this.at);
   }
   hover(event) {
-    const plot = this.area.querySelector(".role-scope .background, .role-frame .background");
+    const plot = this.area.querySelector(".mark-group.cell .background");
     if (!this.view || !plot) return;
     const box = plot.getBoundingClientRect(), [low, high] = this.view.scale("x").domain();
     const t = low + (event.clientX - box.left) / box.width * (high - low), { time } = this.track;

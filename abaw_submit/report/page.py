@@ -57,6 +57,8 @@ def page(
         UserError: the extra `report` is not installed.
     """
     require("`report`", ["report"])
+    if faces:
+        require("`report --faces`", ["faces"])
     ledgers = read_ledgers(run.work / "crops")
     sections = [_task_section(run, task, boards, annotations, ledgers, faces) for task in run.tasks]
     parts = [p for p in (ledger_section(ledgers) if ledgers else None, crops_section(run)) if p]
