@@ -24,19 +24,12 @@ def template(task: Task, crops: Path, out: Path, dummy: bool) -> None:
     \b
     Example: abaw-submit template --task VA --crops work/clips/crops --out work/clips/va.txt
     """
-    from abaw_submit.corpus.rows import crop_rows
-    from abaw_submit.corpus.templates import write_template
-    from abaw_submit.store import Stage
+    from abaw_submit.corpus.rows import make_template
 
-    stage = Stage("template", out, settings={"task": task.name, "dummy": dummy}, inputs=[crops])
-    if stage.done():
+    rows = make_template(task, crops, out, dummy)
+    if rows is None:
         click.echo(f"{out} is up to date.")
         return
-    with stage:
-        rows = crop_rows(crops)
-        write_template(out, rows, task, dummy)
-        stage.output(out)
-        stage.count("rows", sum(rows.values()))
     click.echo(f"Wrote {out}: {sum(rows.values()):,} rows of {len(rows)} tracks.")
 
 
@@ -56,25 +49,10 @@ def mtl_list(annotations: Path, tracks: Path | None, step: int, blank: bool, out
     \b
     Example: abaw-submit mtl-list --annotations annotations/ --step 10 --out mtl.txt
     """
-    from abaw_submit.cli.tracklists import read_track_names
-    from abaw_submit.corpus.mtl import write_mtl
-    from abaw_submit.corpus.multitask import list_lines, read_multitask
-    from abaw_submit.errors import UserError
-    from abaw_submit.store import Stage
+    from abaw_submit.corpus.multitask import make_mtl_list
 
-    inputs = [annotations, *([tracks] if tracks is not None else [])]
-    stage = Stage("mtl-list", out, settings={"step": step, "blank": blank}, inputs=inputs)
-    if stage.done():
+    counts = make_mtl_list(annotations, out, tracks=tracks, step=step, blank=blank)
+    if counts is None:
         click.echo(f"{out} is up to date.")
         return
-    with stage:
-        read = read_multitask(annotations)
-        if tracks is not None:
-            names = set(read_track_names(tracks))
-            read = {track: annotation for track, annotation in read.items() if track in names}
-        if not read:
-            raise UserError(f"No track of {tracks} has a label in {annotations}.")
-        rows = write_mtl(out, list_lines(read, step, not blank))
-        stage.output(out)
-        stage.count("rows", rows)
-    click.echo(f"Wrote {out}: {rows:,} rows of {len(read)} tracks.")
+    click.echo(f"Wrote {out}: {counts[0]:,} rows of {counts[1]} tracks.")

@@ -54,7 +54,7 @@ def extract(
     \b
     Example: abaw-submit extract --extractor mae --checkpoint checkpoints/demo/va/encoder_0 --crops crops/ --out features/mae
     """  # noqa: E501 - a command to copy
-    from abaw_submit.cli.tracklists import track_names
+    from abaw_submit.corpus.tracklists import named_tracks
     from abaw_submit.features.extract import Extraction
     from abaw_submit.features.extract import extract as work
 
@@ -63,7 +63,7 @@ def extract(
         job,
         crops,
         videos=videos,
-        tracks=track_names(tracks),
+        tracks=named_tracks(tracks),
         jobs=jobs,
         shard=shard,
         progress=progress,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -67,49 +66,22 @@ def split(
     \b
     Example: abaw-submit split --task VA --annotations annotations/ --folds 5 --out splits/va.json
     """
-    from abaw_submit.cli.tracklists import read_track_names
-    from abaw_submit.corpus.labels import read_labels
-    from abaw_submit.store import Stage, write_text
-    from abaw_submit.training.factors import make_factor_splits
-    from abaw_submit.training.folds import balance_table, make_splits, write_splits
+    from abaw_submit.training.split import run_split
 
-    with_official = with_official and factors is None
-    settings: dict[str, Any] = {"task": task.name, "folds": folds, "seed": seed, "official": with_official}
-    if not drop_leaks:
-        settings["drop_leaks"] = False
-    if factors is not None:
-        settings["factors"] = factors
-    stage = Stage(
-        "split",
+    splits = run_split(
+        task,
+        annotations,
         out,
-        settings=settings,
-        inputs=[annotations, *test],
+        folds=folds,
+        seed=seed,
+        official=with_official,
+        drop_leaks=drop_leaks,
+        factors=factors,
+        test=test,
     )
-    if stage.done():
+    if splits is None:
         click.echo(f"{out} is up to date.")
         return
-    with stage:
-        annotated = read_labels(annotations, task)
-        tracks = [track for path in test for track in read_track_names(path, task)]
-        if factors is not None:
-            splits = make_factor_splits(annotated, task, factors, folds=folds, seed=seed, test=tracks)
-        else:
-            splits = make_splits(
-                annotated,
-                task,
-                folds=folds,
-                seed=seed,
-                official=with_official,
-                test=tracks,
-                drop_leaks=drop_leaks,
-            )
-        write_splits(out, splits)
-        stage.output(out)
-        balance = out.with_name(f"{out.stem}.balance.csv")
-        write_text(balance, balance_table(splits))
-        stage.output(balance)
-        stage.count("tracks", len(splits.tracks))
-        stage.count("leaks", len(splits.leaks))
     for leak in splits.leaks:
         what = "KEPT in training" if leak.kept else "left out of training"
         click.echo(
@@ -118,7 +90,7 @@ def split(
     click.echo("fold      tracks     rows   valid")
     for name, b in splits.balance.items():
         click.echo(f"{name:8}  {b['tracks']:6}  {b['rows']:7} {b['valid_rows']:7}")
-    if with_official and not any(fold.name == "official" for fold in splits.folds):
+    if with_official and factors is None and not any(fold.name == "official" for fold in splits.folds):
         click.echo('No fold "official": the annotations have no Train_Set and Validation_Set.')
 
 
@@ -140,17 +112,10 @@ def split_check(file: Path, annotations: Path | None, test: Path | None, as_json
     """
     import json
 
-    from abaw_submit.cli.tracklists import read_track_names
-    from abaw_submit.corpus.labels import read_labels
     from abaw_submit.errors import ProblemsFound
-    from abaw_submit.tasks import any_task
-    from abaw_submit.training.folds import read_splits
-    from abaw_submit.training.splitcheck import find_problems
+    from abaw_submit.training.split import check_splits
 
-    splits = read_splits(file)
-    annotated = read_labels(annotations, any_task(splits.task)) if annotations is not None else None
-    tracks = read_track_names(test, any_task(splits.task)) if test is not None else ()
-    problems = find_problems(splits, annotated, tracks)
+    splits, problems = check_splits(file, annotations, test)
     if as_json:
         click.echo(json.dumps({"ok": not problems, "problems": problems}, indent=2))
     for problem in [] if as_json else problems:

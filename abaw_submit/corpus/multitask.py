@@ -9,8 +9,10 @@ import numpy as np
 
 from abaw_submit.arrays import F32, Mask
 from abaw_submit.corpus.annotations import Annotation, read_annotation_set
-from abaw_submit.corpus.mtl import MtlList, read_mtl
+from abaw_submit.corpus.mtl import MtlList, read_mtl, write_mtl
+from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
+from abaw_submit.store import Stage
 from abaw_submit.tasks import MTL, MTL_PARTS, part_slices
 
 LISTS = {"train": "training_set_annotations.txt", "validation": "validation_set_annotations.txt"}
@@ -129,3 +131,38 @@ def list_lines(
                     values[columns] = part.invalid
             lines.append((track, int(row) + 1, values.tolist() if with_values else []))
     return lines
+
+
+def make_mtl_list(
+    annotations: Path, out: Path, *, tracks: Path | None = None, step: int = 1, blank: bool = False
+) -> tuple[int, int] | None:
+    """The stage `mtl-list`: one line for each row that at least one task labels.
+
+    Args:
+        annotations: annotations of the three tasks, or a list.
+        out: the list to write.
+        tracks: only these: a list of tracks, or a template.
+        step: only every n-th labelled row of a track.
+        blank: without labels: a list to predict.
+
+    Returns:
+        Rows and tracks written, or None if it was made before.
+
+    Raises:
+        UserError: malformed annotations, or none of the tracks has a label.
+    """
+    inputs = [annotations, *([tracks] if tracks is not None else [])]
+    stage = Stage("mtl-list", out, settings={"step": step, "blank": blank}, inputs=inputs)
+    if stage.done():
+        return None
+    with stage:
+        read = read_multitask(annotations)
+        if tracks is not None:
+            names = read_tracks(tracks)
+            read = {track: annotation for track, annotation in read.items() if track in names}
+        if not read:
+            raise UserError(f"No track of {tracks} has a label in {annotations}.")
+        rows = write_mtl(out, list_lines(read, step, not blank))
+        stage.output(out)
+        stage.count("rows", rows)
+    return rows, len(read)

@@ -7,8 +7,9 @@ from pathlib import Path
 from abaw_submit.corpus.annotations import annotation_files, no_annotations
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.corpus.lines import read_lines
-from abaw_submit.corpus.templates import read_template
+from abaw_submit.corpus.templates import read_template, write_template
 from abaw_submit.errors import UserError
+from abaw_submit.store import Stage
 from abaw_submit.tasks import TASKS, Task, get_task
 
 
@@ -62,3 +63,29 @@ def crop_rows(crops: Path | str) -> dict[str, int]:
     if not ledgers:
         raise UserError(f"No <track>/{LEDGER_NAME} under {crops}. Make the crops with abaw-submit crop.")
     return {path.parent.name: len(read_ledger(path)) for path in ledgers}
+
+
+def make_template(task: Task, crops: Path, out: Path, dummy: bool = False) -> dict[str, int] | None:
+    """The stage `template`: one row for each row of the ledgers, tracks in name order.
+
+    Args:
+        task: whose grammar.
+        crops: the crops folder.
+        out: the template to write.
+        dummy: write dummy values in place of the bare comma.
+
+    Returns:
+        Rows by track, or None if it was made before.
+
+    Raises:
+        UserError: no ledgers, or a malformed one.
+    """
+    stage = Stage("template", out, settings={"task": task.name, "dummy": dummy}, inputs=[crops])
+    if stage.done():
+        return None
+    with stage:
+        rows = crop_rows(crops)
+        write_template(out, rows, task, dummy)
+        stage.output(out)
+        stage.count("rows", sum(rows.values()))
+    return rows

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from abaw_submit.corpus.rows import official_rows
-from abaw_submit.corpus.testlists import read_track_list
+from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.corpus.tracks import split_track
-from abaw_submit.errors import UserError
-
-Job = TypeVar("Job")
 
 
 @dataclass(frozen=True)
@@ -48,21 +44,11 @@ def wanted_tracks(sources: Sequence[Path]) -> dict[str, int | None]:
     """
     tracks: dict[str, int | None] = {}
     for source in sources:
-        rows: dict[str, int | None] = {}
-        if source.is_file() and _is_track_list(source):
-            rows.update(dict.fromkeys(read_track_list(source)))
-        else:
-            rows.update(official_rows(source))
+        rows = read_tracks(source) if source.is_file() else official_rows(source)
         for track, count in rows.items():
             known = tracks.get(track)
             tracks[track] = count if known is None else max(known, count or 0)
     return {track: tracks[track] for track in sorted(tracks)}
-
-
-def _is_track_list(path: Path) -> bool:
-    with path.open(encoding="utf-8-sig", errors="replace") as handle:
-        line = next((line for line in handle if line.strip()), "")
-    return "," not in line and "/" not in line
 
 
 def plan_jobs(
@@ -86,18 +72,3 @@ def plan_jobs(
         else:
             jobs.setdefault(name, {})[track] = rows
     return [VideoJob(by_name[name], jobs[name]) for name in sorted(jobs)], missing
-
-
-def take_shard(jobs: Sequence[Job], shard: str) -> list[Job]:
-    """Every n-th job of an array: "3/8" is the third of eight shards.
-
-    >>> take_shard(["a", "b", "c", "d", "e"], "2/3")
-    ['b', 'e']
-
-    Raises:
-        UserError: not of the form i/n with 1 <= i <= n.
-    """
-    first, _, second = shard.partition("/")
-    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-        raise UserError(f'--shard "{shard}": expected i/n with i from 1 to n, such as 3/8.')
-    return list(jobs[int(first) - 1 :: int(second)])

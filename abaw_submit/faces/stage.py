@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 
 from abaw_submit.corpus.ledger import LEDGER_NAME
+from abaw_submit.corpus.tracklists import take_shard
 from abaw_submit.corpus.tracks import list_videos
 from abaw_submit.errors import UserError
 from abaw_submit.faces.adopt import find_sources, plan_adoption
@@ -23,7 +24,7 @@ from abaw_submit.faces.crop import (
     remove_old_leftovers,
 )
 from abaw_submit.faces.detect import DetectorSpec
-from abaw_submit.faces.jobs import VideoJob, plan_jobs, take_shard, wanted_tracks
+from abaw_submit.faces.jobs import VideoJob, plan_jobs, wanted_tracks
 from abaw_submit.faces.overrides import Override
 from abaw_submit.faces.settings import CropSettings
 from abaw_submit.progress import Progress, quiet

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
+from abaw_submit.corpus.tracklists import take_shard
 from abaw_submit.corpus.tracks import find_video, split_track
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import (
@@ -123,7 +124,7 @@ def extract(
     )
     if shard is not None:
         stage.share()
-        return ExtractReport(_work(job, _take_shard(wanted, shard), crops, videos, jobs, progress))
+        return ExtractReport(_work(job, take_shard(wanted, shard), crops, videos, jobs, progress))
     if stage.done():
         return ExtractReport([], fresh=False)
     with stage:
@@ -285,11 +286,3 @@ def _ledger_bytes(folder: Path) -> int:
 
 def _is_path(source: str | None) -> bool:
     return source is not None and Path(source).exists()
-
-
-def _take_shard(tracks: Sequence[str], shard: str) -> list[str]:
-    """Every n-th track: "3/8" is the third of eight shards."""
-    first, _, second = shard.partition("/")
-    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
-        raise UserError(f'--shard "{shard}": expected i/n with i from 1 to n, such as 3/8.')
-    return list(tracks[int(first) - 1 :: int(second)])

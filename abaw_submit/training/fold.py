@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 
 from abaw_submit.arrays import F32
+from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task
 from abaw_submit.training.loop import Fit
 from abaw_submit.training.outputs import TEST_NAME, VALIDATION_NAME, official_score, save_scores
 from abaw_submit.training.stage import Training
-from abaw_submit.training.tracks import read_division, read_track_rows
+from abaw_submit.training.tracks import read_division
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class FoldTraining(Training):
 
     def read(self) -> None:
         self.division = read_division(self.task, self.files.annotations, self.files.splits, self.files.fold)
-        self.tests = {t: n for path in self.files.tracks for t, n in read_track_rows(path).items()}
+        self.tests = {t: n for path in self.files.tracks for t, n in read_tracks(path).items()}
 
     @property
     def train_rows(self) -> dict[str, int | None]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from abaw_submit.arrays import F32, Index
+from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import WEIGHTS_NAME, read_config
 from abaw_submit.models.encoder import read_weights
@@ -29,7 +30,6 @@ from abaw_submit.training.loop import SAVE_EVERY_S, Fit
 from abaw_submit.training.outputs import official_score, save_scores
 from abaw_submit.training.settings import TmfSettings
 from abaw_submit.training.stage import run_training
-from abaw_submit.training.tracks import read_track_rows
 
 _PREDICT_CLIPS = 64
 
@@ -181,7 +181,7 @@ def predict(
         return None
     model, config = load_sequence(checkpoint)
     with stage:
-        table = FeatureTable(features, read_track_rows(tracks))
+        table = FeatureTable(features, read_tracks(tracks))
         found: list[list[Any]] = [[s.extractor for s in table.sources], [s.dim for s in table.sources]]
         wanted = [config["features"]["extractors"], config["features"]["dims"]]
         if found != wanted:

@@ -11,8 +11,6 @@ import numpy.typing as npt
 from abaw_submit.corpus.annotations import Annotation, read_annotation_set
 from abaw_submit.corpus.crops import crop_path
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
-from abaw_submit.corpus.templates import read_template
-from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import Task
 from abaw_submit.training.folds import OFFICIAL, Fold, make_splits, read_splits
@@ -73,19 +71,6 @@ def read_division(task: Task, annotations: Path, splits: Path | None, fold: str)
     if not chosen.train:
         raise UserError(f"Fold {fold} has no training track.")
     return Division(chosen, {t: found[t] for t in chosen.train}, {t: found[t] for t in chosen.validation})
-
-
-def read_track_rows(path: Path) -> dict[str, int | None]:
-    """Tracks to predict: a template gives row counts too, a list of tracks only names (None).
-
-    Raises:
-        UserError: the file is neither.
-    """
-    with path.open(encoding="utf-8-sig", errors="replace") as handle:
-        is_template = "," in handle.readline()
-    if is_template:
-        return dict(read_template(path).tracks)
-    return dict.fromkeys(read_track_list(path))
 
 
 def found_rows(crops: Path, track: str, rows: int | None = None) -> npt.NDArray[np.bool_]:

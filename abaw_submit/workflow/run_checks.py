@@ -15,10 +15,10 @@ from typing import Any
 from abaw_submit.config import RunSettings, load_run, read_toml
 from abaw_submit.corpus.annotations import annotation_files
 from abaw_submit.corpus.official import OFFICIAL
+from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, sibling_group, split_track
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import Task, get_task
-from abaw_submit.training.tracks import read_track_rows
 from abaw_submit.workflow.doctor import Finding
 
 SHOWN = 3  # names given as examples
@@ -126,7 +126,7 @@ def template_there(run: RunSettings, task: Task) -> Finding:
     if not Path(value).is_file():
         return Finding(what, "missing", f"no file {value}", f"Correct [run] template_{task.key}.")
     try:
-        tracks = read_track_rows(Path(value))
+        tracks = read_tracks(Path(value))
     except UserError as error:
         return Finding(
             what, "missing", str(error).splitlines()[0], "Give the file as the organisers sent it."
@@ -151,7 +151,7 @@ def official_leaks(run: RunSettings, task: Task) -> Finding:
     try:
         files = annotation_files(run.annotations, task) if run.annotations else []
         value = getattr(run, f"template_{task.key}")
-        test = read_track_rows(Path(value)) if value and Path(value).is_file() else {}
+        test = read_tracks(Path(value)) if value and Path(value).is_file() else {}
     except UserError:
         return _NOTHING  # said by the other checks
     sides = {
@@ -246,7 +246,7 @@ def video_of_every_track(run: RunSettings, tasks: Sequence[Task]) -> Finding:
                 tracks |= {path.stem for path, _ in annotation_files(run.annotations, task)}
             value = getattr(run, f"template_{task.key}")
             if value and Path(value).is_file():
-                tracks |= set(read_track_rows(Path(value)))
+                tracks |= set(read_tracks(Path(value)))
         except UserError:
             continue  # said by the other checks
     if not tracks:

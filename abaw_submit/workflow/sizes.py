@@ -13,12 +13,12 @@ from typing import Any
 
 from abaw_submit.config import RunSettings, load_run, read_toml
 from abaw_submit.corpus.rows import official_rows
+from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
 from abaw_submit.features.registry import get_extractor
 from abaw_submit.models.settings import VitSize
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.training.settings import FinetuneSettings, TmfSettings
-from abaw_submit.training.tracks import read_track_rows
 from abaw_submit.workflow.doctor import Finding, free_gib
 from abaw_submit.workflow.run_checks import expanded
 
@@ -82,7 +82,7 @@ def _rows(run: RunSettings, task: Task) -> tuple[dict[str, int], dict[str, int]]
     """Rows of the annotated and of the test tracks."""
     annotated = official_rows(run.annotations, task) if run.annotations else {}
     value = getattr(run, f"template_{task.key}")
-    test = read_track_rows(Path(value)) if value and Path(value).is_file() else {}
+    test = read_tracks(Path(value)) if value and Path(value).is_file() else {}
     return annotated, {track: n or 0 for track, n in test.items()}
 
 
