@@ -24,7 +24,7 @@ def test_a_list_gives_names_alone_and_may_begin_with_a_mark_and_a_blank(tmp_path
 def test_what_is_neither_is_refused(tmp_path):
     for text in ("", "a b/c\n", "video2\n102,1\n"):
         (tmp_path / "x.txt").write_text(text)
-        with pytest.raises(UserError, match="x.txt"):
+        with pytest.raises(UserError, match=r"x\.txt"):
             read_tracks(tmp_path / "x.txt")
 
 
