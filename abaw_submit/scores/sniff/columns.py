@@ -217,7 +217,11 @@ def _by_number(table: Table, task: Task, roles: Roles) -> tuple[list[int] | None
     if task.name == "EXPR" and len(free) == 1:
         return free, "one column of class numbers", True, []
     wide = len(free) == task.outputs + 1 or (task.name == "EXPR" and len(free) == 2)
-    if wide and not named and _counts(table.columns[free[0]], strict=len(free) == 2):
+    if (
+        wide
+        and not named
+        and _counts(table.columns[free[0]], len(free) == 2, bool(texts) or table.tracks is not None)
+    ):
         roles.of[free[0]] = FRAME
         return (
             free[1:],
@@ -250,16 +254,15 @@ def _turned(table: Table, task: Task) -> bool:
     )
 
 
-def _counts(column: npt.NDArray[Any], strict: bool) -> bool:
-    """Whether numbers can be frame numbers: whole, not negative; if strict, each one more than the last."""
+def _counts(column: npt.NDArray[Any], strict: bool, several: bool) -> bool:
+    """Whether numbers can be frame numbers: whole, not negative; each once a track;
+    if strict, each one more than the last."""
     numbers = np.asarray(column, np.float64)
     if not np.isfinite(numbers).all() or (numbers != np.rint(numbers)).any() or (numbers < 0).any():
         return False
     if strict:
-        return bool((np.diff(numbers) == 1).all() and len(numbers) > 1)
-    return len(np.unique(numbers)) > len(numbers) // 2 or (
-        len(numbers) > 1 and bool((np.diff(numbers) >= 0).any())
-    )
+        return bool(len(numbers) > 1 and (np.diff(numbers) == 1).all())
+    return len(np.unique(numbers)) == len(numbers) or (several and len(np.unique(numbers)) > 1)
 
 
 def _text_roles(table: Table, roles: Roles, texts: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from abaw_submit.errors import UserError
@@ -112,16 +112,24 @@ def find_dialect(lines: Sequence[str]) -> Dialect:
     """
     body = [line for line in (lines[1:] or lines) if line.strip()]
     for delimiter in "\t;|":
-        if all(delimiter in line for line in body) and body:
+        if _most(delimiter in line for line in body):
             return Dialect(delimiter, _decimal(body, Dialect(delimiter)))
     comma, space = Dialect(","), Dialect(" ")
-    with_comma = all("," in line for line in body) and bool(body)
+    with_comma = _most("," in line for line in body)
     with_space = all(len(line.split()) > 1 for line in body) and bool(body)
     if with_space:
         fields = [field for line in body for field in space.split(line)]
         if not with_comma or all(COMMA_NUMBER.fullmatch(f) or NUMBER.fullmatch(f) for f in fields):
             return Dialect(" ", _decimal(body, space))
     return comma if with_comma else Dialect("")
+
+
+def _most(marks: Iterable[bool]) -> bool:
+    """Whether nearly all lines have a mark: one bad line must not change how the others are read."""
+    found = list(marks)
+    return (bool(found) and sum(found) >= 0.9 * len(found)) or (
+        0 < len(found) < 10 and 2 * sum(found) >= len(found)
+    )
 
 
 def _decimal(lines: Sequence[str], dialect: Dialect) -> str:

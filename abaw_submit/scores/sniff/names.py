@@ -80,7 +80,7 @@ def track_names(names: Sequence[str], known: Collection[str] | None = None) -> t
     Raises:
         UserError: two names become one track, or a name no file could have.
     """
-    plain = [without_suffix(name.strip("/")) for name in names]
+    plain = [without_suffix(_last_part(name, known)) for name in names]
     taken = ".mp4 and the like" if plain != list(names) else ""
     endings = {(m[0] if (m := _WORK.search(name)) else "") for name in plain}
     if len(endings) == 1 and "" not in endings and not (known and set(plain) & set(known)):
@@ -102,6 +102,13 @@ def track_names(names: Sequence[str], known: Collection[str] | None = None) -> t
             )
         seen[name] = given
     return plain, taken
+
+
+def _last_part(name: str, known: Collection[str] | None) -> str:
+    """A name without the folders in front of it: `/data/videos/102.mp4` is of track 102."""
+    if known and name in known:
+        return name
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def check_name(name: str) -> None:
@@ -155,6 +162,9 @@ def split_locations(values: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[A
         UserError: a location without a frame number (named).
     """
     texts = [str(value).replace("\\", "/") for value in values]
+    numbered = _official_numbers(texts)
+    if numbered is not None:  # `…/00001.jpg` in every row
+        return _folder_tracks(pd.Series([text[:-10] for text in texts], dtype=object), where), numbered
     split = [text.rpartition("/") for text in texts]
     folders = pd.Series([part[0] for part in split], dtype=object)
     heads: list[str] = []
@@ -187,6 +197,24 @@ def split_locations(values: npt.NDArray[Any], where: str) -> tuple[npt.NDArray[A
     if not any(heads) or set(map(_bare, heads)) <= {"frame", "img", "image", "f", ""}:
         return None, numbers
     return _flat_tracks(texts, numbers, where), numbers
+
+
+def _official_numbers(texts: Sequence[str]) -> Index | None:
+    """The numbers of locations that all end in `/ddddd.jpg`, read as bytes at once; None if one does not."""
+    if not texts or any(len(text) < 11 for text in texts):
+        return None
+    tails = np.frombuffer("".join([text[-10:] for text in texts]).encode("utf-8", "replace"), np.uint8)
+    if len(tails) != 10 * len(texts):
+        return None
+    letters = tails.reshape(-1, 10)
+    digits = letters[:, 1:6] - np.uint8(48)
+    if (
+        (letters[:, 0] != 47).any()
+        or (digits > 9).any()
+        or (letters[:, 6:] != np.frombuffer(b".jpg", np.uint8)).any()
+    ):
+        return None
+    return np.asarray(digits.astype(np.int64) @ np.array([10_000, 1000, 100, 10, 1]))
 
 
 def _bare(head: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from collections.abc import Iterator
@@ -93,7 +94,13 @@ def read_file(path: Path, name: tuple[str, ...], options: Options, task: Task | 
         raise UserError(f"{path} is a picture; expected scores.")
     if kind == "text":
         return [read_text(path, name, options, task)]
-    return tables_of(read_tree(path, kind), str(path), name, options, task, kind)
+    collecting = gc.isenabled()
+    gc.disable()  # a million small arrays are no garbage; looking for it takes longer than reading them
+    try:
+        return tables_of(read_tree(path, kind), str(path), name, options, task, kind)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def list_files(source: Path, options: Options) -> tuple[list[Path], list[str]]:

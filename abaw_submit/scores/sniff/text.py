@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ def read_text(
     comments = 0
     while comments < len(starts) and raw[starts[comments] : starts[comments] + 1] == b"#":
         comments += 1
+    if comments == len(starts):
+        raise UserError(f"{where} holds nothing but lines that begin with #.")
     first = max(comments - 1, 0)
     sample = _sample(raw, starts, ends, first)
     dialect = find_dialect(sample)
@@ -66,10 +68,10 @@ def read_text(
         raw = _SPACES.sub(b"\t", _EDGES.sub(b"", raw))
         starts, ends = _lines(raw, where)
     counts = _delimiters(raw, starts, ends, dialect, where)
-    if comments and len(dialect.split(sample[0].lstrip("# "))) != int(counts[-1]) + 1:
-        first = comments  # a remark, no header
-    form = _form(sample if first < comments or not comments else sample[1:], dialect, counts, options, task,
-                 _place(where, first), comments > 0)  # fmt: skip
+    if comments and len(dialect.split(sample[0].lstrip("# "))) != _usual(counts[comments:]) + 1:
+        first, sample = comments, sample[1:]  # a remark, no header
+    commented = first < comments
+    form = _form(sample, dialect, counts[first:], options, task, _place(where, first), commented)
     begin = first + (form.names is not None or _skips_header(form))
     if begin >= len(starts):
         raise UserError(f"{where} has a header and no rows.")
@@ -161,7 +163,7 @@ def _form(
     if dialect.delimiter == " " and len(head) == 1 and "," in first:
         head = [f.strip().strip('"') for f in first.split(",")]
     body = [dialect.split(line) for line in sample[1:]]
-    width = int(counts[-1]) + 1
+    width = _usual(counts) + 1
     trailing = width > 1 and all(row[-1] == "" for row in body) and bool(body)
     if trailing:
         width -= 1
@@ -195,6 +197,12 @@ def _form(
         f'{where}: the header names {len(head)} columns ("{first[:60]}"), the rows have {width}.'
         "\nName every column, or choose by position, such as --columns frame=1,2,3."
     )
+
+
+def _usual(counts: Index) -> int:
+    """Delimiters in most lines; the header's own number if half of the rows have it."""
+    body = counts[1:] if len(counts) > 1 else counts
+    return int(counts[0]) if 2 * (body == counts[0]).sum() >= len(body) else int(np.bincount(body).argmax())
 
 
 def _has_header(
@@ -262,7 +270,7 @@ def _parse(
     chosen = np.unique(np.linspace(begin, len(starts) - 1, _SAMPLE, dtype=np.int64))
     rows = [dialect.split(raw[starts[k] : ends[k]].decode())[: form.width] for k in chosen]
     forced = _text_columns(form.names, options)
-    numeric = [k not in forced and any(_numeric(dialect, row[k]) for row in rows) for k in range(form.width)]
+    numeric = [k not in forced and _mostly_numbers(dialect, [r[k] for r in rows]) for k in range(form.width)]
     body = raw[int(starts[begin]) : int(ends[-1])]
     if any(numeric) and _words_of_truth(body):
         _first_bad(raw, starts, ends, begin, form, dialect, numeric, options, where)
@@ -284,14 +292,26 @@ def _parse(
             engine="c",
         )
     except (ValueError, pd.errors.ParserError, OverflowError) as error:
+        late = numeric[0] and form.width > 1 and all(row[0].isdigit() for row in rows)
+        if form.names is None and late and "track=" not in (options.columns or ""):
+            # tracks such as 102, and further down video2: the first column is text after all
+            first = replace(options, columns=f"track=1,{options.columns or ''}".rstrip(","))
+            return _parse(raw, starts, ends, begin, form, dialect, first, where)
         _first_bad(raw, starts, ends, begin, form, dialect, numeric, options, where)
         raise UserError(f"{where}: {str(error).strip()[:200]}.") from None
     if len(frame) != len(starts) - begin:
         raise UserError(f"{where}: {len(frame)} rows were read of {len(starts) - begin} lines; not used.")
-    return tuple(
-        frame[k].to_numpy() if numeric[k] else frame[k].str.strip().to_numpy(object)
-        for k in range(form.width)
-    )
+    return tuple(frame[k].to_numpy() if numeric[k] else _stripped(frame[k], body) for k in range(form.width))
+
+
+def _stripped(column: pd.Series[Any], body: bytes) -> npt.NDArray[Any]:
+    return (column.str.strip() if b" " in body or b'"' in body else column).to_numpy(object)
+
+
+def _mostly_numbers(dialect: Dialect, fields: list[str]) -> bool:
+    """Whether a column holds numbers: one slip in it is an error, not a reason to take it for names."""
+    numbers = sum(_numeric(dialect, field) for field in fields)
+    return numbers > 0.9 * len(fields) or (len(fields) < 10 and 2 * numbers >= len(fields))
 
 
 def _numeric(dialect: Dialect, field: str) -> bool:

@@ -27,6 +27,7 @@ from abaw_submit.scores.sniff.words import (
 from abaw_submit.tasks import Task
 
 _DEEPEST = 6
+_MOST_COLUMNS = 1000
 _MOST_NUMBERS = 400_000_000  # numbers made of Python lists; more would be a trap
 
 
@@ -146,7 +147,12 @@ class _Reader:
         )
 
     def _mapping(self, node: dict[str, Any], path: tuple[str, ...], depth: int) -> list[Table]:
-        simple = {key: self._simple(self._chosen(value, path), (*path, key)) for key, value in node.items()}
+        few = len(node) <= _MOST_COLUMNS
+        named = few and any(role_of(key) == TRACK for key in node)  # then a list is one array a track
+        simple = {
+            key: self._simple(value if named else self._chosen(value, path), (*path, key))
+            for key, value in node.items()
+        }
         if self.options.key is not None and self.options.key in simple:
             role_keys = True
         else:
@@ -167,7 +173,7 @@ class _Reader:
 
     def _is_columns(self, node: dict[str, Any]) -> bool:
         """Whether the keys name columns and arrays of one table, and not tracks."""
-        if any(isinstance(value, Mapping | Table) for value in node.values()):
+        if len(node) > _MOST_COLUMNS or any(isinstance(value, Mapping | Table) for value in node.values()):
             return False
         for key in node:
             word = plain(key)
@@ -198,6 +204,9 @@ class _Reader:
                 f"{self._place(path)}: {'several arrays' if keys else 'no array of scores'} among"
                 f" {', '.join(list(node)[:8])}. Say which one with --key NAME."
             )
+        named = self._listed(node, keys[0], path, depth)
+        if named is not None:
+            return named
         (table,) = self.read(node[keys[0]], path, depth + 1)
         notes = [f"read {keys[0]}"] if len(node) > 1 else []
         if "logit" in plain(keys[0]):
@@ -208,6 +217,19 @@ class _Reader:
             matrix=table.matrix, flat=table.flat, **more,
         )  # fmt: skip
 
+    def _listed(self, node: dict[str, Any], key: str, path: tuple[str, ...], depth: int) -> Table | None:
+        """{"names": [a, b], "scores": [array of a, array of b]}: a list with one array a track."""
+        arrays = node[key]
+        names = next((v for k, v in node.items() if role_of(k) == TRACK and len(v) == len(arrays)), None)
+        if not isinstance(arrays, list | tuple) or names is None or len(arrays) < 2:
+            return None
+        tables = [self.read(array, path, depth + 2)[0] for array in arrays]
+        if len({len(table.columns) for table in tables}) > 1:
+            raise UserError(f"{self._place(path)}: arrays of different widths in {key}.")
+        matrix = np.concatenate([table.numbers(range(len(table.columns))) for table in tables])
+        tracks = np.repeat(np.array([str(n) for n in names], object), [table.rows for table in tables])
+        return matrix_table(matrix, self._place(path), path, self.kind, tracks=tracks)
+
     def _beside(
         self, node: dict[str, Any], table: Table, path: tuple[str, ...], notes: list[str]
     ) -> dict[str, Any]:
@@ -216,17 +238,15 @@ class _Reader:
         lengths, names = None, None
         unused = []
         rows = table.rows
-        if table.matrix is not None and all(np.shape(v)[:1] != (rows,) for v in node.values()):
-            # (outputs, rows): the arrays beside it are as long as it is wide
-            rows = (
-                table.matrix.shape[1]
-                if any(np.shape(v)[:1] == table.matrix.shape[1:] for v in node.values())
-                else rows
-            )
+        turned = self.task is not None and table.matrix is not None
+        if turned and table.matrix.shape[0] == self.task.outputs != table.matrix.shape[1]:  # type: ignore[union-attr]
+            rows = table.matrix.shape[1]  # type: ignore[union-attr]  # (outputs, rows)
         for key, value in node.items():
             role, length = role_of(key), len(value) if isinstance(value, np.ndarray) and value.ndim else -1
             if plain(key) in LENGTH_WORDS and length > 0 and value.dtype.kind in "iu":
                 lengths = value
+            elif role in (LOCATION, FRAME) and length == rows and value.dtype.kind in "iuf":
+                found["frames"] = whole_numbers(value, self._place((*path, key)))
             elif role in (LOCATION, TRACK) and length == rows and length > 0:
                 if role == LOCATION or all("/" in str(v) for v in value[:1]):
                     tracks, found["frames"] = split_locations(value, self._place((*path, key)))
@@ -236,8 +256,6 @@ class _Reader:
                     found["tracks"] = np.array([str(v) for v in value], object)
             elif role == TRACK and length > 0:
                 names = [str(v) for v in value]
-            elif role == FRAME and length == rows and value.dtype.kind in "iuf":
-                found["frames"] = whole_numbers(value, self._place((*path, key)))
             elif key not in ("columns",):
                 unused.append(key)
         if lengths is not None:
@@ -280,7 +298,8 @@ class _Reader:
             return None
         keys = list(node)
         by_location = all("/" in key and frame_number(key) is not None for key in (keys[0], keys[-1]))
-        by_number = all(frame_number(key) is not None for key in keys)
+        spread = keys[:: max(len(keys) // 200, 1)]  # a key without a number is refused below, wherever it is
+        by_number = all(frame_number(key) is not None for key in spread)
         if not by_location and (
             not by_number or (self.task is not None and first.size > 2 * self.task.outputs)
         ):
@@ -318,12 +337,14 @@ def _names_beside(node: dict[str, Any], table: Table) -> tuple[str, ...] | None:
 
 def _is_grid(node: Sequence[Any]) -> bool:
     """Whether items are plain rows of numbers, all of one length."""
-    first = node[0]
-    if np.ndim(first) != 1 or (
-        isinstance(first, list | tuple) and not isinstance(first[0], int | float | np.number)
-    ):
-        return False
-    return all(hasattr(item, "__len__") and len(item) == len(first) and np.ndim(item) == 1 for item in node)
+    size = len(node[0]) if _is_row(node[0]) else 0
+    return size > 0 and all(_is_row(item) and len(item) == size for item in node)
+
+
+def _is_row(item: Any) -> bool:
+    if isinstance(item, np.ndarray):
+        return item.ndim == 1
+    return isinstance(item, list | tuple) and len(item) > 0 and isinstance(item[0], int | float | np.number)
 
 
 def _key(key: Any) -> str:

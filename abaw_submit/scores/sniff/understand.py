@@ -246,12 +246,15 @@ def _names_of_tables(tables: Sequence[Table], options: Options, expected: Expect
                 f"{tables[0].where}: is the track {' or '.join(r[3][0] for r in ranked if not r[1])}?"
                 " Give --rows-from, or rename the file or the key."
             )
-        if generic and not hits and len(tables) == 1:
+        if generic and not hits and len(tables) > 1 and names[0] != tables[0].path[-1]:
+            ranked = []
+        elif generic and not hits and len(tables) == 1:
             raise UserError(
                 f"{tables[0].where}: nothing says which track its rows are of. Name the file after its track,"
                 " or give --rows-from TEMPLATE --stacked if it holds all tracks in the template's order."
             )
-        return names
+        if ranked:
+            return names
     names = [table.path[-1] for table in tables]
     again = next(name for name in names if names.count(name) > 1)
     both = [table.where for table in tables if table.path[-1] == again]
