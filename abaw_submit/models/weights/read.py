@@ -124,7 +124,7 @@ def _unwrapped(content: Any, where: str, container: str | None) -> WeightFile:
     if coded is not None and not modules:
         raise UserError(
             f"{where} cannot be loaded as plain weights: {coded} is no tensor but code to run.\n"
-            "Where the file is trusted, convert it in its own project by torch.save(model.state_dict(), FILE)."
+            "Where the file is trusted, convert it in its own project: torch.save(model.state_dict(), FILE)."
         )
     state = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
     if not state:
