@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pretrain": ("training", "pretrain", "Pre-train a masked autoencoder on face crops."),
     "finetune": ("training", "finetune", "Fine-tune the encoder on single frames of one task."),
     "extractors": ("features", "extractors", "List the feature extractors."),
+    "weights": ("weights", "weights", "Say what a weights file is, and the command to extract with it."),
     "extract": ("features", "extract", "One feature vector per row, cached in HDF5."),
     "import-features": ("imports", "import_features", "Bring features made elsewhere into the cache."),
     "import-scores": ("imports", "import_scores", "Bring scores of any tool and layout into one file."),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from abaw_submit.cli.common import IN_DIR, IN_PATH, OUT_PATH, Command, jobs_option, json_option
 from abaw_submit.cli.progress import progress
+from abaw_submit.cli.weights import weight_options, weight_options_of
 from abaw_submit.errors import ProblemsFound
 
 SHOWN_FAILURES = 20
@@ -32,6 +34,14 @@ SHOWN_FAILURES = 20
     default="auto",
     help="Mixed precision of the network; auto: fp16 on a GPU, no on a CPU.",
 )
+@weight_options
+@click.option("--views", default=1, help="Views of each crop: 2 adds its mirror image, more are jittered.")
+@click.option(
+    "--merge-views",
+    type=click.Choice(["mean", "keep"]),
+    default="mean",
+    help="keep: beside the first, for training.",
+)
 def extract(
     extractor: str,
     crops: Path,
@@ -44,6 +54,9 @@ def extract(
     batch: int,
     device: str,
     precision: str,
+    views: int,
+    merge_views: str,
+    **said: Any,
 ) -> None:
     """One feature vector per row, cached in one HDF5 file per track.
 
@@ -58,7 +71,10 @@ def extract(
     from abaw_submit.features.extract import Extraction
     from abaw_submit.features.extract import extract as work
 
-    job = Extraction(extractor, out, checkpoint, batch, device, precision)
+    options = weight_options_of(said)
+    job = Extraction(
+        extractor, out, checkpoint, batch, device, precision, options=options, views=views, merge=merge_views
+    )
     report = work(
         job,
         crops,
@@ -71,6 +87,8 @@ def extract(
     if not report.fresh:
         click.echo(f"{out} is up to date.")
         return
+    for note in report.notes:
+        click.echo(f"weights: {note}", err=True)
     done = [r for r in report.results if r.problem is None]
     rows, valid = sum(r.rows for r in done), sum(r.valid_rows for r in done)
     new = sum(r.written for r in done)
@@ -88,7 +106,9 @@ def _list_failures(failures: list[tuple[str, str]], what: str) -> None:
 @click.command(cls=Command)
 @json_option
 def extractors(as_json: bool) -> None:
-    """List the feature extractors: kind, numbers per row and the weights they take.
+    """List the feature extractors, and the families of weights with where a team gets them.
+
+    `abaw-submit weights FILE` says which family a file is and the command to extract with it.
 
     \b
     Example: abaw-submit extractors --json
@@ -96,6 +116,8 @@ def extractors(as_json: bool) -> None:
     import json
 
     from abaw_submit.features.registry import EXTRACTORS
+    from abaw_submit.models.weights.families import FAMILIES
+    from abaw_submit.models.weights.speech_families import SPEECH_FAMILIES
 
     if as_json:
         table = [
@@ -114,3 +136,9 @@ def extractors(as_json: bool) -> None:
     for e in EXTRACTORS.values():
         default = f" (default {e.default_source})" if e.default_source else ""
         click.echo(f"{e.name:11} {e.kind:7} {e.dim or 'any':>4}  weights: {e.weights}{default}")
+    click.echo("\nPicture weights (picture, mae, timm):")
+    for family in FAMILIES.values():
+        click.echo(f"  {family.name:13} {family.title}\n                from {family.source}")
+    click.echo("\nSpeech weights (speech, hubert, wav2vec2, wavlm, data2vec, whisper, audeering):")
+    for speech in SPEECH_FAMILIES.values():
+        click.echo(f"  {speech.name:13} {speech.title}\n                from {speech.source}")

@@ -32,12 +32,14 @@ class FeatureFile:
         valid: (rows,) bool; False where there was nothing to look at or listen to.
         time_s: (rows,) float64, when the row is shown, in seconds on the container's clock.
         attributes: extractor, fingerprint, schema and whatever else the writer noted.
+        views: (further views, rows, dim) float16 of the same rows; none in most files.
     """
 
     values: npt.NDArray[np.float16]
     valid: npt.NDArray[np.bool_]
     time_s: npt.NDArray[np.float64]
     attributes: dict[str, Any] = field(default_factory=dict)
+    views: npt.NDArray[np.float16] | None = None
 
     @property
     def rows(self) -> int:
@@ -64,6 +66,7 @@ def write_features(
     extractor: str,
     fingerprint: str,
     attributes: Mapping[str, str | int | float] | None = None,
+    views: npt.ArrayLike | None = None,
 ) -> None:
     """Write a track's features. The same arguments give the same bytes.
 
@@ -75,6 +78,7 @@ def write_features(
         extractor: the extractor's name.
         fingerprint: identity of extractor, settings, weights and input.
         attributes: more plain values to keep with the file.
+        views: (further views, rows, dim) of augmented crops, for training.
 
     Raises:
         UserError: a valid row holds NaN or infinity, which means broken weights or input.
@@ -102,6 +106,9 @@ def write_features(
         file.create_dataset("values", data=stored)
         file.create_dataset("valid", data=good)
         file.create_dataset("time_s", data=times)
+        if views is not None:
+            kept = np.clip(np.asarray(views, np.float32), -FLOAT16_MAX, FLOAT16_MAX)
+            file.create_dataset("views", data=np.where(good[None, :, None], kept, 0).astype(np.float16))
 
 
 def read_features(path: Path | str) -> FeatureFile:
@@ -121,9 +128,12 @@ def read_features(path: Path | str) -> FeatureFile:
         valid = np.asarray(file["valid"][()], bool)
         time_s = np.asarray(file["time_s"][()], np.float64)
         attributes = {key: _plain(value) for key, value in file.attrs.items()}
+        views = np.asarray(file["views"][()], np.float16) if "views" in file else None
     if values.ndim != 2 or not len(values) == len(valid) == len(time_s):
         raise UserError(f"{path}: shapes {values.shape}, {valid.shape}, {time_s.shape} do not fit.")
-    return FeatureFile(values, valid, time_s, attributes)
+    if views is not None and views.shape[1:] != values.shape:
+        raise UserError(f"{path}: views {views.shape} do not fit values {values.shape}.")
+    return FeatureFile(values, valid, time_s, attributes, views)
 
 
 def read_fingerprint(path: Path | str) -> str | None:

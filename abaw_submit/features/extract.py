@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.corpus.tracklists import take_shard
@@ -22,6 +24,9 @@ from abaw_submit.features.cache import (
     write_features,
 )
 from abaw_submit.features.registry import AUDIO, Entry, get_extractor
+from abaw_submit.features.views import VERSION as VIEWS_VERSION
+from abaw_submit.features.views import check_views
+from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, fingerprint, read_record, sha256_file
 
@@ -38,6 +43,9 @@ class Extraction:
         device: "auto", "cpu", "cuda".
         precision: "auto", "no", "fp16" or "bf16".
         threads: threads that decode pictures for one process.
+        options: what is said of the weights beside where they are.
+        views: views of each crop: 1 is the crop alone, 2 adds its mirror image, more are jittered.
+        merge: "mean" of all views, or "keep" them beside the first, for training.
     """
 
     extractor: str
@@ -47,6 +55,9 @@ class Extraction:
     device: str = "auto"
     precision: str = "auto"
     threads: int = 1
+    options: WeightOptions = field(default_factory=WeightOptions)
+    views: int = 1
+    merge: str = "mean"
 
 
 @dataclass(frozen=True)
@@ -62,10 +73,14 @@ class TrackResult:
 
 @dataclass(frozen=True)
 class ExtractReport:
-    """What became of all tracks, in name order; `fresh` is False when there was nothing to do."""
+    """What became of all tracks, in name order; `fresh` is False when there was nothing to do.
+
+    `notes` says what was assumed of the weights.
+    """
 
     results: list[TrackResult]
     fresh: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def failures(self) -> list[tuple[str, str]]:
@@ -100,6 +115,10 @@ def extract(
     """
     entry = get_extractor(job.extractor)
     source = entry.source(job.checkpoint)
+    check_views(job.views, job.merge)
+    if job.views > 1 and entry.kind == AUDIO:
+        raise UserError(f'Extractor "{entry.name}" listens: it has no further views of a crop.')
+    entry.check_options(job.options)
     if entry.kind == AUDIO and not videos:
         raise UserError(f'Extractor "{entry.name}" listens to the videos: give --videos.')
     wanted = sorted(set(tracks)) or cropped_tracks(crops)
@@ -108,15 +127,17 @@ def extract(
         job.out,
         settings={
             "extractor": entry.name,
-            "checkpoint": None if _is_path(source) else source,
-            "precision": job.precision if entry.needs_weights else "no",
+            "checkpoint": None if _weight_files(source) == [Path(str(source))] else source,
+            "precision": _precision(entry, job),
+            "options": job.options.given(),
+            "views": [job.views, job.merge],
             "tracks": wanted,
             "crops": None if read_record(crops) else [_crops_identity(crops / t) for t in wanted],
         },
         # crops that no stage made are known by the settings: hashing millions of pictures takes an hour
         inputs=[
             *([crops] if read_record(crops) else []),
-            *([Path(str(source))] if _is_path(source) else []),
+            *_weight_files(source),
             *_videos_of(wanted, videos if entry.kind == AUDIO else ()),
         ],
         reads=[crops, *videos],
@@ -124,11 +145,13 @@ def extract(
     )
     if shard is not None:
         stage.share()
-        return ExtractReport(_work(job, take_shard(wanted, shard), crops, videos, jobs, progress))
+        return ExtractReport(
+            _work(job, take_shard(wanted, shard), crops, videos, jobs, progress), notes=_notes(entry, job)
+        )
     if stage.done():
         return ExtractReport([], fresh=False)
     with stage:
-        report = ExtractReport(_work(job, wanted, crops, videos, jobs, progress))
+        report = ExtractReport(_work(job, wanted, crops, videos, jobs, progress), notes=_notes(entry, job))
         for track, why in report.failures:
             stage.fail(track, why)
         for result in report.results:
@@ -160,14 +183,18 @@ def extract_track(job: Extraction, track: str, crops: Path, videos: Sequence[Pat
     What is wrong with the track becomes `problem`; what is wrong with the extractor is raised.
     """
     entry = get_extractor(job.extractor)
-    extractor = _load(entry, entry.source(job.checkpoint), job.device, job.precision)
+    extractor = _load(entry, entry.source(job.checkpoint), job.device, job.precision, job.options)
     out = feature_path(job.out, track)
     try:
         if not (crops / track / LEDGER_NAME).is_file():
             return TrackResult(track, problem=f"no {LEDGER_NAME} in {crops / track}")
         video = video_of(track, videos) if entry.kind == AUDIO else None
         mark = fingerprint(
-            "extract", SCHEMA, extractor.identity, _input_identity(crops / track, video, entry.kind)
+            "extract",
+            SCHEMA,
+            extractor.identity,
+            _input_identity(crops / track, video, entry.kind),
+            *([job.views, job.merge, VIEWS_VERSION] if job.views > 1 else []),
         )
         if read_fingerprint(out) == mark:
             kept = read_features(out)
@@ -179,6 +206,7 @@ def extract_track(job: Extraction, track: str, crops: Path, videos: Sequence[Pat
 
 
 def _write(job: Extraction, extractor: Any, out: Path, folder: Path, video: Path | None, mark: str) -> Any:
+    kept = None
     if video is not None:
         from abaw_submit.features.audio import audio_features
 
@@ -187,9 +215,15 @@ def _write(job: Extraction, extractor: Any, out: Path, folder: Path, video: Path
     else:
         from abaw_submit.features.visual import visual_features
 
-        values, ledger = visual_features(folder, extractor, batch=job.batch, threads=job.threads)
+        more = {"batch": job.batch, "threads": job.threads}
+        values, ledger = visual_features(folder, extractor, **more)
         valid = ledger.found
-    write_features(out, values, valid, ledger.time_s, extractor=job.extractor, fingerprint=mark)
+        others = [visual_features(folder, extractor, view=k, **more)[0] for k in range(2, job.views + 1)]
+        if others and job.merge == "mean":
+            values = np.asarray(np.mean([values, *others], axis=0, dtype=np.float32), np.float16)
+        elif others:
+            kept = np.stack(others)
+    write_features(out, values, valid, ledger.time_s, extractor=job.extractor, fingerprint=mark, views=kept)
     return valid
 
 
@@ -221,7 +255,7 @@ def _work(
 
 
 @lru_cache(maxsize=1)
-def _load(entry: Entry, source: str | None, device: str, precision: str) -> Any:
+def _load(entry: Entry, source: str | None, device: str, precision: str, options: WeightOptions) -> Any:
     if entry.needs_weights:
         import torch
 
@@ -229,7 +263,24 @@ def _load(entry: Entry, source: str | None, device: str, precision: str) -> Any:
         torch.set_num_threads(1)
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)
-    return entry.create(source, device, precision)
+    return entry.create(source, device, precision, options)
+
+
+def _notes(entry: Entry, job: Extraction) -> tuple[str, ...]:
+    """What was assumed of the weights; loading is kept, so this costs nothing where tracks were made here."""
+    if not entry.options:
+        return ()
+    extractor = _load(entry, entry.source(job.checkpoint), job.device, job.precision, job.options)
+    return tuple(getattr(extractor, "notes", ()))
+
+
+def _precision(entry: Entry, job: Extraction) -> str:
+    """The precision that is meant here, so that "auto" on a GPU and on a CPU are two results."""
+    if not entry.needs_weights:
+        return "no"
+    from abaw_submit.models.device import pick_device, resolve_precision
+
+    return resolve_precision(pick_device(job.device), job.precision)
 
 
 def _on_gpu(job: Extraction) -> bool:
@@ -284,5 +335,9 @@ def _ledger_bytes(folder: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _is_path(source: str | None) -> bool:
-    return source is not None and Path(source).exists()
+def _weight_files(source: str | None) -> list[Path]:
+    """The file or folder that a source names, behind `timm:NAME@` or `torchaudio:NAME@` too."""
+    if source is None:
+        return []
+    path = Path(source.partition("@")[2] if source.startswith(("timm:", "torchaudio:")) else source)
+    return [path] if path.name and path.exists() else []

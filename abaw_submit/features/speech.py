@@ -1,16 +1,12 @@
-"""`hubert` and `wav2vec2`: the last hidden states of a speech model, about 50 vectors a second.
+"""Speech models as extractors: hidden states of the layers that are asked for, about 50 vectors a second.
 
 Long sound is cut into windows of about 20 s that overlap by 5 s, so memory does not grow with it; only the
-middle of each window is kept. Models: HuBERT (Hsu et al. 2021), wav2vec 2.0 (Baevski et al. 2020).
+middle 15 s of each are kept. docs/reference/weights.md says how far that is from the whole file at once.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-from importlib import import_module
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,54 +14,68 @@ import torch
 from abaw_submit.arrays import F32, F64
 from abaw_submit.audio.align import Window
 from abaw_submit.audio.sound import RATE_HZ
-from abaw_submit.errors import UserError
-from abaw_submit.models.device import inference, pick_device, weights_hash
+from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
+from abaw_submit.models.speech import running_mean, select_layers
+from abaw_submit.models.weights.options import WeightOptions
+from abaw_submit.models.weights.speech import load_speech
+from abaw_submit.models.weights.speech_families import layer_groups
 from abaw_submit.store import fingerprint
 
-VERSION = 1  # raise it when the numbers change
-CORE_S, CONTEXT_S = 15.0, 2.5
+VERSION = 2  # raise it when the numbers change
 
 
 class SpeechModel:
-    """The extractor for models of one type.
+    """The extractor for any speech model; the subclasses take those of one family.
 
     Args:
-        source: a folder in the transformers format (config.json and weights) or a hub name.
+        source: what `load_speech` takes.
         device: "auto", "cpu", "cuda".
         precision: "auto", "no", "fp16" or "bf16", as in `device.inference`.
+        options: `layers`, and `head_s` for the outputs of the model's own head in place of hidden states.
 
     Raises:
-        UserError: the weights cannot be had, or are of another type of model.
+        UserError: the weights cannot be had, are of another family, or not exactly the model's.
     """
 
     kind: ClassVar[str] = "audio"
-    model_type: ClassVar[str]
+    family: ClassVar[str | None] = None
+    default_head_s: ClassVar[float | None] = None
 
-    def __init__(self, source: str, device: str = "cpu", precision: str = "auto") -> None:
-        self._device, self._precision = pick_device(device), precision
-        model, normalise = _load(source, self.model_type)
-        self._model, self._normalise = model.to(self._device), normalise
-        self.dim = int(model.config.hidden_size)
-        kernels, strides = model.config.conv_kernel, model.config.conv_stride
-        self._hop = math.prod(strides)
-        # samples that one vector hears directly: the receptive field of the convolutions
-        self._field = 1 + sum((k - 1) * math.prod(strides[:i]) for i, k in enumerate(kernels))
-        self.core_samples = round(CORE_S * RATE_HZ / self._hop) * self._hop
-        self.context_samples = round(CONTEXT_S * RATE_HZ / self._hop) * self._hop
-        settings = [VERSION, precision, CORE_S, CONTEXT_S, normalise]
-        self.identity = fingerprint(self.model_type, settings, weights_hash(model))
+    def __init__(
+        self,
+        source: str,
+        device: str = "cpu",
+        precision: str = "auto",
+        options: WeightOptions | None = None,
+    ) -> None:
+        options = options or WeightOptions()
+        self._device = pick_device(device)
+        self._precision = resolve_precision(self._device, precision)
+        head_s = options.head_s or (self.default_head_s if options.layers is None else None)
+        self._model = load_speech(source, with_head=head_s is not None, family=self.family).to(self._device)
+        self._spec = spec = self._model.spec
+        self._groups = layer_groups(options.layers, spec.layers)
+        self._half = None if head_s is None else round(head_s / 2 * RATE_HZ / spec.hop)
+        self.dim = len(spec.outputs) if head_s is not None else spec.dim * len(self._groups)
+        self.notes = tuple(spec.notes)
+        core_s, context_s = spec.window_s
+        self.core_samples = round(core_s * RATE_HZ / spec.hop) * spec.hop
+        self.context_samples = round(context_s * RATE_HZ / spec.hop) * spec.hop
+        settings = [VERSION, self._precision, spec.window_s, self._groups, self._half, spec.config]
+        self.identity = fingerprint("speech", settings, weights_hash(self._model))
 
     @torch.inference_mode()
     def vectors(self, window: Window) -> tuple[F64, F32]:
-        """Hidden states whose centres lie in the window's core: (n,) seconds, (n, dim)."""
+        """Vectors whose centres lie in the window's core: (n,) seconds, (n, dim)."""
+        spec = self._spec
         samples = torch.from_numpy(np.ascontiguousarray(window.samples)).to(self._device)
-        if len(samples) < self._field:
+        if len(samples) < spec.field_samples:
             return np.zeros(0), np.zeros((0, self.dim), np.float32)
-        if self._normalise:
-            samples = (samples - samples.mean()) / torch.sqrt(samples.var(unbiased=False) + 1e-7)
         with inference(self._device, self._precision):
-            states = self._model(samples[None]).last_hidden_state[0]
-        centres = window.first + np.arange(len(states)) * self._hop + (self._field - 1) / 2
+            states = select_layers(self._model(samples), self._groups)
+            if self._half is not None and self._model.head is not None:
+                states = self._model.head(running_mean(states, self._half))
+        centres = window.first + np.arange(len(states)) * spec.hop + spec.offset
         keep = (centres >= window.core[0]) & ((centres < window.core[1]) | window.is_last)
         return window.time_of(centres[keep]), states.float().cpu().numpy()[keep]
 
@@ -73,36 +83,35 @@ class SpeechModel:
 class Hubert(SpeechModel):
     """HuBERT."""
 
-    model_type = "hubert"
+    family = "hubert"
 
 
 class Wav2Vec2(SpeechModel):
     """wav2vec 2.0."""
 
-    model_type = "wav2vec2"
+    family = "wav2vec2"
 
 
-def _load(source: str, model_type: str) -> tuple[Any, bool]:
-    """The model in evaluation mode, and whether it wants sound of zero mean and unit variance."""
-    transformers: Any = import_module("transformers")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it announces every retry
-    local = Path(source).exists()
-    try:
-        config = transformers.AutoConfig.from_pretrained(source)
-        if config.model_type != model_type:
-            raise UserError(f"{source} is a {config.model_type} model; expected {model_type}.")
-        model = transformers.AutoModel.from_pretrained(source, config=config)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:160]
-        what = "loaded" if local else "had"
-        raise UserError(
-            f"The weights of {source} cannot be {what}: {reason}"
-            "\nGive a folder with config.json and model.safetensors by --checkpoint."
-        ) from None
-    try:
-        normalise = bool(transformers.AutoFeatureExtractor.from_pretrained(source).do_normalize)
-    except (OSError, ValueError):  # weights without preprocessor_config.json: as the base models want it
-        normalise = True
-    return model.eval(), normalise
+class WavLM(SpeechModel):
+    """WavLM."""
+
+    family = "wavlm"
+
+
+class Data2Vec(SpeechModel):
+    """data2vec audio."""
+
+    family = "data2vec"
+
+
+class Whisper(SpeechModel):
+    """The encoder of Whisper."""
+
+    family = "whisper"
+
+
+class Audeering(SpeechModel):
+    """audeering's arousal, dominance and valence, of the 2 s around each vector; states with `layers`."""
+
+    family = "audeering"
+    default_head_s = 2.0

@@ -10,7 +10,7 @@ import torch
 from abaw_submit.arrays import F32, F64
 from abaw_submit.audio.align import Window
 from abaw_submit.audio.sound import RATE_HZ
-from abaw_submit.models.device import inference, pick_device, weights_hash
+from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
 from abaw_submit.models.vggish import HOP, PATCH_SAMPLES, load_vggish, log_mel_patches
 from abaw_submit.store import fingerprint
 
@@ -37,7 +37,8 @@ class VggishEmbeddings:
     context_samples = 5 * HOP * HOP_FRAMES  # more than one patch
 
     def __init__(self, source: str, device: str = "cpu", precision: str = "auto") -> None:
-        self._device, self._precision = pick_device(device), precision
+        self._device = pick_device(device)
+        self._precision = resolve_precision(self._device, precision)
         self._model = load_vggish(source).to(self._device)
         self.dim = self._model.dim
         if self.pca:
@@ -45,7 +46,7 @@ class VggishEmbeddings:
                 torch.zeros(1, self.dim, device=self._device)
             )  # refuse weights without it
         self.identity = fingerprint(
-            "vggish", VERSION, precision, HOP_FRAMES, self.pca, weights_hash(self._model)
+            "vggish", VERSION, self._precision, HOP_FRAMES, self.pca, weights_hash(self._model)
         )
 
     @torch.inference_mode()

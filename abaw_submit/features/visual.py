@@ -13,12 +13,14 @@ import torch
 from abaw_submit.arrays import F32, FLOAT16_MAX, U8
 from abaw_submit.corpus.crops import crop_path, load_crop
 from abaw_submit.corpus.ledger import Ledger, read_ledger
-from abaw_submit.models.device import inference, pick_device, weights_hash
+from abaw_submit.features.views import view_of
+from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
 from abaw_submit.models.encoder import load_encoder
+from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.prefetch import ahead
 from abaw_submit.store import fingerprint
 
-VERSION = 1  # raise it when the numbers change
+VERSION = 2  # raise it when the numbers change
 
 
 class VisualExtractor(Protocol):
@@ -44,22 +46,38 @@ class EncoderFeatures:
     """The extractor around `models.encoder`.
 
     Args:
-        source: what `load_encoder` takes: a checkpoint folder, an official MAE file or a timm name.
+        source: what `load_encoder` takes: a checkpoint folder, a weights file or a timm name.
         device: "auto", "cpu", "cuda".
         precision: "auto", "no", "fp16" or "bf16", as in `device.inference`.
+        options: pooling, size, normalisation, prefix and heads, where they are not the source's own.
 
     Raises:
-        UserError: no encoder there.
+        UserError: no encoder there, or weights that do not fit exactly.
     """
 
     kind: ClassVar[str] = "visual"
 
-    def __init__(self, source: str, device: str = "cpu", precision: str = "auto") -> None:
-        self._device, self._precision = pick_device(device), precision
-        self._encoder = load_encoder(source).to(self._device).eval()
+    def __init__(
+        self,
+        source: str,
+        device: str = "cpu",
+        precision: str = "auto",
+        options: WeightOptions | None = None,
+    ) -> None:
+        self._device = pick_device(device)
+        self._precision = resolve_precision(self._device, precision)
+        self._encoder = load_encoder(source, options=options).to(self._device).eval()
         self.dim, self.size_px = self._encoder.dim, self._encoder.size_px
-        preprocessing = [self.size_px, list(self._encoder.mean), list(self._encoder.std)]
-        self.identity = fingerprint("encoder", VERSION, precision, preprocessing, weights_hash(self._encoder))
+        self.notes = self._encoder.notes
+        # the weights do not hold the heads, the epsilons or the pooling: the architecture has to be in it
+        self.identity = fingerprint(
+            "encoder",
+            VERSION,
+            self._precision,
+            self._encoder.config,
+            repr(self._encoder.backbone),
+            weights_hash(self._encoder),
+        )
 
     @torch.inference_mode()
     def __call__(self, images: U8) -> F32:
@@ -71,7 +89,12 @@ class EncoderFeatures:
 
 
 def visual_features(
-    folder: Path | str, extractor: VisualExtractor, *, batch: int = 64, threads: int = 1
+    folder: Path | str,
+    extractor: VisualExtractor,
+    *,
+    batch: int = 64,
+    threads: int = 1,
+    view: int = 1,
 ) -> tuple[npt.NDArray[np.float16], Ledger]:
     """One vector per row of a track that has a crop, decoded ahead by threads while the encoder works.
 
@@ -82,6 +105,7 @@ def visual_features(
         extractor: what turns pictures into vectors.
         batch: pictures at a time.
         threads: threads that decode.
+        view: which view of every crop, as in `views.view_of`.
 
     Returns:
         values (rows, dim), zeros where the row has no crop (`found` is False), and the ledger.
@@ -95,7 +119,8 @@ def visual_features(
     batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
 
     def load(part: npt.NDArray[np.int64]) -> U8:
-        return np.stack([load_crop(crop_path(folder, int(row)), extractor.size_px) for row in part])
+        crops = [load_crop(crop_path(folder, int(row)), extractor.size_px) for row in part]
+        return np.stack([view_of(crop, view, int(row)) for crop, row in zip(crops, part, strict=True)])
 
     with ThreadPoolExecutor(threads) as pool:
         for part, images in zip(batches, ahead(pool, load, batches, threads + 1), strict=True):

@@ -30,6 +30,19 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def resolve_precision(device: torch.device, precision: str) -> str:
+    """What "auto" means on a device: fp16 on a GPU, float32 on a CPU.
+
+    Raises:
+        UserError: another word.
+    """
+    if precision == "auto":
+        return "fp16" if device.type == "cuda" else "no"
+    if precision not in _TYPES:
+        raise UserError(f'Unknown precision "{precision}". {suggest(precision, [*_TYPES, "auto"])}')
+    return precision
+
+
 def inference(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Mixed precision for a network that only runs forward.
 
@@ -40,11 +53,7 @@ def inference(device: torch.device, precision: str) -> AbstractContextManager[ob
     Raises:
         UserError: another word.
     """
-    if precision == "auto":
-        precision = "fp16" if device.type == "cuda" else "no"
-    if precision not in _TYPES:
-        raise UserError(f'Unknown precision "{precision}". {suggest(precision, [*_TYPES, "auto"])}')
-    kind = _TYPES[precision]
+    kind = _TYPES[resolve_precision(device, precision)]
     return nullcontext() if kind is None else torch.autocast(device.type, dtype=kind)
 
 

@@ -7,6 +7,7 @@ the optional post-processing `pca_eigen_vectors` and `pca_means`.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from abaw_submit.arrays import F32
 from abaw_submit.audio.mel import mel_spectrum
 from abaw_submit.audio.sound import Samples
 from abaw_submit.errors import UserError
+from abaw_submit.models.weights.plan import load_strictly
 
 BANDS, LOW_HZ, HIGH_HZ = 64, 125.0, 7500.0
 FRAME, HOP, FFT_SIZE = 400, 160, 512  # 25 ms frames every 10 ms at 16 kHz
@@ -110,26 +112,36 @@ def load_vggish(source: Path | str) -> VGGish:
     """VGGish with trained weights, in evaluation mode.
 
     Args:
-        source: a weights file (.pth, .safetensors), or a folder of them, as the weights and the PCA
+        source: a weights file (.pth, .safetensors, .npz), or a folder of them, as the weights and the PCA
             parameters are released in two files.
 
     Raises:
         UserError: no file, or weights that are not VGGish's.
     """
-    from abaw_submit.models.encoder import read_weights
+    from abaw_submit.models.weights.read import read_weights
 
     path = Path(source)
     files = [path]
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in (".pth", ".pt", ".safetensors"))
+        files = sorted(p for p in path.iterdir() if p.suffix in (".pth", ".pt", ".safetensors", ".npz"))
     if not files or not files[0].is_file():
         raise UserError(
-            f"No VGGish weights at {path}: expected a .pth or .safetensors file, or a folder of them."
+            f"No VGGish weights at {path}: expected a .pth, .safetensors or .npz file, or a folder of them."
         )
     state: dict[str, Tensor] = {}
     for file in files:
-        state.update({name.removeprefix("pproc."): tensor for name, tensor in read_weights(file).items()})
+        found = _read_npz(file) if file.suffix == ".npz" else read_weights(file)
+        state.update({name.removeprefix("pproc."): tensor for name, tensor in found.items()})
     return vggish_from_state(state, str(path))
+
+
+def _read_npz(path: Path) -> dict[str, Tensor]:
+    """Named arrays, as AudioSet releases the PCA parameters; nothing pickled is read."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays.files}
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is no .npz file of plain arrays ({type(error).__name__}).") from None
 
 
 def vggish_from_state(state: Mapping[str, Tensor], where: str) -> VGGish:
@@ -151,12 +163,13 @@ def vggish_from_state(state: Mapping[str, Tensor], where: str) -> VGGish:
     for name in ("pca_eigen_vectors", "pca_means"):
         if name in state:
             setattr(model, name, state[name].float())
-    wanted = model.state_dict()
-    wrong = [n for n, t in wanted.items() if n not in state or state[n].shape != t.shape]
-    if wrong:
-        found = tuple(state[wrong[0]].shape) if wrong[0] in state else "missing"
-        raise UserError(f"{where}: {wrong[0]} is {found}; expected {tuple(wanted[wrong[0]].shape)}.")
-    model.load_state_dict({name: state[name] for name in wanted})
+    load_strictly(model, dict(state), where)
+    if (model.pca_eigen_vectors is None) != (model.pca_means is None):
+        raise UserError(f"{where} holds one of pca_eigen_vectors and pca_means; expected both or none.")
+    if model.pca_eigen_vectors is not None and tuple(model.pca_eigen_vectors.shape) != (dim, dim):
+        raise UserError(
+            f"{where}: pca_eigen_vectors is {tuple(model.pca_eigen_vectors.shape)}; expected {(dim, dim)}."
+        )
     return model.eval()
 
 

@@ -161,7 +161,7 @@ class Finetuning(FoldTraining):
         drop_path = self.settings.drop_path
         if self.files.encoder is None:
             return new_encoder(self.size or VitSize(), drop_path=drop_path)
-        return load_encoder(self.files.encoder, drop_path=drop_path)
+        return load_encoder(self.files.encoder, drop_path=drop_path, finetune=True)
 
 
 def finetune(

@@ -8,19 +8,23 @@ from safetensors.torch import save_file
 from abaw_submit.corpus.crops import load_crop
 from abaw_submit.errors import UserError
 from abaw_submit.features.visual import EncoderFeatures, visual_features
+from abaw_submit.models.checkpoint import write_config
 from abaw_submit.models.encoder import load_encoder, new_encoder
 from abaw_submit.models.settings import VitSize
+from abaw_submit.models.weights.options import WeightOptions
 
 SIZE = VitSize(img_size_px=32, patch_px=8, dim=24, depth=1, heads=2)
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A small random encoder, in the official MAE format."""
+    """A small random encoder of this project."""
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("encoder") / "mae.safetensors"
-    save_file(new_encoder(SIZE).backbone.state_dict(), path)
-    return path
+    folder = tmp_path_factory.mktemp("encoder")
+    encoder = new_encoder(SIZE)
+    save_file(encoder.backbone.state_dict(), folder / "model.safetensors")
+    write_config(folder, {"encoder": encoder.config})
+    return folder / "model.safetensors"
 
 
 def test_each_found_row_has_the_encoders_vector_of_its_crop(weights, tmp_path, make_crops):
@@ -63,16 +67,30 @@ def test_a_crop_that_the_ledger_promises_must_be_there(weights, tmp_path, make_c
         visual_features(folder, EncoderFeatures(str(weights)))
 
 
-def test_identity_changes_with_the_weights_and_the_precision(weights, tmp_path):
+def test_identity_changes_with_whatever_changes_the_numbers(weights, tmp_path):
+    """Weights, resolved precision, heads, pooling, normalisation: two of them never share a cache."""
     state = new_encoder(SIZE).backbone.state_dict()
     save_file(state, tmp_path / "other.safetensors")
-    identities = {
-        EncoderFeatures(str(weights)).identity,
-        EncoderFeatures(str(weights), precision="bf16").identity,
-        EncoderFeatures(str(tmp_path / "other.safetensors")).identity,
-    }
-    assert len(identities) == 3
-    assert EncoderFeatures(str(weights)).identity in identities
+    two_heads = {"options": WeightOptions(heads=2)}
+    made = [
+        EncoderFeatures(str(weights)),
+        EncoderFeatures(str(weights), precision="bf16"),
+        EncoderFeatures(str(tmp_path / "other.safetensors"), **two_heads),
+        *(
+            EncoderFeatures(str(weights), options=options)
+            for options in (
+                WeightOptions(heads=4),
+                WeightOptions(pool="cls"),
+                WeightOptions(pool="grid:2"),
+                WeightOptions(mean=(0.5, 0.5, 0.5)),
+                WeightOptions(std=(0.5, 0.5, 0.5)),
+                WeightOptions(size_px=40),
+                WeightOptions(activation="quickgelu"),
+            )
+        ),
+    ]
+    assert len({e.identity for e in made}) == len(made)
+    assert EncoderFeatures(str(weights), precision="no", **two_heads).identity == made[0].identity
 
 
 def test_mixed_precision_is_close(weights, tmp_path, make_crops):

@@ -74,7 +74,7 @@ FAMILIES = {
             "MAE: CC BY-NC 4.0; the others: see their pages",
             "avg",
             heads=_MAE_HEADS,
-            crop="MAE-Face, FMAE: aligned faces; margin 0 to 0.1",
+            crop="MAE-Face, FMAE: face crops; see their pages for the margin",
         ),
         Family(
             "mae-finetuned",
@@ -97,7 +97,7 @@ FAMILIES = {
             mean=FSFM_MEAN,
             std=FSFM_STD,
             heads={384: 12, **_MAE_HEADS},
-            crop="30 % larger than dlib's face box: `crop --margin 0.3`",
+            crop="dlib's face box and 30 % more, as its authors say: `crop --margin 0.3`",
         ),
         Family(
             "dinov2",
@@ -130,7 +130,7 @@ FAMILIES = {
             heads={384: 6, 512: 8, 640: 10, 768: 12, 896: 14, 1024: 16, 1280: 16, 1408: 16, 1664: 16},
             eps=1e-5,
             activation="quickgelu",
-            crop="FaRL: the whole head, aligned, `crop --margin 0.4`",
+            crop="whole pictures, FaRL's with a face in them: rather a larger `crop --margin`",
         ),
         Family(
             "siglip",
@@ -159,7 +159,7 @@ FAMILIES = {
             "github.com/av-savchenko/face-emotion-recognition (models/affectnet_emotions/*.pt)",
             "Apache-2.0",
             "avg",
-            crop="the detector's box without a margin: `crop --margin 0.0`",
+            crop="the box of a face detector; rather a small `crop --margin`",
         ),
         Family(
             "timm",

@@ -15,13 +15,9 @@ from torch import Tensor
 
 from abaw_submit.errors import UserError
 from abaw_submit.models.weights.inert import Box, class_names, module_tensors, read_inert
+from abaw_submit.models.weights.read_names import CONTAINERS
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar")
-# where training checkpoints keep the weights, in the order of preference; a teacher is an average of students
-CONTAINERS = (
-    "model", "state_dict", "model_state_dict", "net", "network", "teacher", "model_ema", "ema", "student",
-    "online_network", "encoder", "backbone", "params",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
