@@ -38,6 +38,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "pack": ("submission", "pack", "Zip checked files, byte for byte the same every time."),
     "plan": ("submission", "plan", "Build the five submissions a task allows."),
     "report": ("report", "report", "One HTML page of a run."),
+    "show": ("show", "show", "A trained run's predictions on any video, as a table and drawn over it."),
+}
+# how the help shows them; a command that no group names comes last
+GROUPS = {
+    "Start here": ("doctor", "demo-data", "run", "status", "verify"),
+    "From videos to features": ("crop", "template", "mtl-list", "extractors", "extract", "import-features"),
+    "Networks": ("weights", "pretrain", "finetune", "split", "split-check", "train", "predict"),
+    "Scores": ("import-scores", "metrics", "select", "apply"),
+    "Submission": ("plan", "format", "check", "pack"),
+    "Look at it": ("report", "show"),
 }
 
 
@@ -62,8 +72,14 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+        named = {name for names in GROUPS.values() for name in names}
+        rest = tuple(name for name in COMMANDS if name not in named)
+        width = max(map(len, COMMANDS))  # one column for all groups
+        for title, names in (*GROUPS.items(), ("Other", rest)):
+            lines = [(f"{name:<{width}}", COMMANDS[name][2]) for name in names if name in COMMANDS]
+            if lines:
+                with formatter.section(title):
+                    formatter.write_dl(lines)
 
 
 @click.group(

@@ -58,7 +58,9 @@ class Command(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
-        options.sort(key=lambda p: p.name in ("config", "help"))
+        options.sort(
+            key=lambda p: (not p.required, p.name in ("config", "help"))
+        )  # what must be given, first
         with formatter.section("Options"):
             formatter.write_dl([record for p in options if (record := p.get_help_record(ctx)) is not None])
 
