@@ -17,11 +17,14 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
+from abaw_submit.kinds import ccc_of as ccc_of
+from abaw_submit.kinds import confusion, counts, moments
+from abaw_submit.kinds import f1_of_confusion as f1_of_confusion
+from abaw_submit.kinds import f1_of_counts as f1_of_counts
 from abaw_submit.tasks import LATEST_EDITION, Task, get_task
 
 Array = npt.NDArray[Any]
 RESAMPLES = 2000
-_TINY = 1e-12  # variances below this are rounding, not movement
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def ccc(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
     0.0
     """
     x, y = np.ravel(np.asarray(truth, np.float64)), np.ravel(np.asarray(prediction, np.float64))
-    return float(ccc_of(_moments(x[:, None], y[:, None]))[0])
+    return float(ccc_of(moments(x[:, None], y[:, None]))[0])
 
 
 def f1_per_class(truth: npt.ArrayLike, prediction: npt.ArrayLike, classes: int = 8) -> F64:
@@ -65,7 +68,7 @@ def f1_per_class(truth: npt.ArrayLike, prediction: npt.ArrayLike, classes: int =
     >>> f1_per_class([0, 0, 1, 1], [0, 1, 1, 1], classes=3).round(3).tolist()
     [0.667, 0.8, 0.0]
     """
-    return f1_of_confusion(_confusion(np.asarray(truth), np.asarray(prediction), classes))
+    return f1_of_confusion(confusion(np.asarray(truth), np.asarray(prediction), classes))
 
 
 def f1_binary(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> F64:
@@ -74,7 +77,7 @@ def f1_binary(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> F64:
     >>> f1_binary([[1, 0], [1, 0]], [[1, 0], [0, 0]]).round(3).tolist()
     [0.667, 0.0]
     """
-    return f1_of_counts(_counts(np.asarray(truth), np.asarray(prediction)))
+    return f1_of_counts(counts(_columns(truth), _columns(prediction)))
 
 
 def accuracy(truth: npt.ArrayLike, prediction: npt.ArrayLike) -> float:
@@ -124,11 +127,7 @@ def statistics(
     truth, labels = truth[keep], labels[keep]
     if not np.isfinite(labels).all():
         raise UserError(f"{task.name}: labels hold NaN or infinity; every row needs a real prediction.")
-    if task.name == "VA":
-        return _moments(truth.astype(np.float64), labels.astype(np.float64))
-    if task.name == "AU":
-        return _counts(truth, labels)
-    return _confusion(truth[:, 0], labels[:, 0], classes or task.outputs)
+    return task.kind.statistics(truth, labels, classes or task.outputs)
 
 
 def valid_rows(task: Task | str, truth: Array) -> npt.NDArray[np.bool_]:
@@ -140,10 +139,7 @@ def valid_rows(task: Task | str, truth: Array) -> npt.NDArray[np.bool_]:
 
 def per_output(task: Task | str, stats: F64) -> F64:
     """CCC or F1 per output from statistics; leading axes (folds, resamples) are kept."""
-    name = get_task(task).name
-    if name == "VA":
-        return ccc_of(stats)
-    return f1_of_counts(stats) if name == "AU" else f1_of_confusion(stats)
+    return get_task(task).kind.per_output(stats)
 
 
 def total(task: Task | str, stats: F64, edition: int = LATEST_EDITION) -> F64:
@@ -151,38 +147,13 @@ def total(task: Task | str, stats: F64, edition: int = LATEST_EDITION) -> F64:
 
     Editions 1 and 2 mix in accuracy: EXPR 0.67 F1 + 0.33 accuracy, AU 0.5 F1 + 0.5 accuracy.
     """
-    name = get_task(task).name
+    task = get_task(task)
     mean = np.asarray(per_output(task, stats).mean(axis=-1))
-    if edition > 2 or name == "VA":
+    if edition > 2 or not task.accuracy_share:
         return mean
-    rows = np.maximum(stats.sum(axis=(-1, -2)), 1)
-    if name == "AU":  # the accuracy over all AUs
-        right = (stats[..., 0] + stats[..., 3]).sum(axis=-1)
-        return np.asarray(0.5 * mean + 0.5 * right / rows)
-    return np.asarray(0.67 * mean + 0.33 * np.trace(stats, axis1=-2, axis2=-1) / rows)
-
-
-def ccc_of(stats: F64) -> F64:
-    """CCC from moments (..., 6); 0 where there are no rows or nothing moves."""
-    n, sx, sy, sxx, syy, sxy = np.moveaxis(stats, -1, 0)
-    n = np.maximum(n, 1)
-    mx, my = sx / n, sy / n
-    vx, vy = np.maximum(sxx / n - mx * mx, 0), np.maximum(syy / n - my * my, 0)
-    denominator = vx + vy + (mx - my) ** 2
-    covariance = np.where((vx > _TINY) & (vy > _TINY), sxy / n - mx * my, 0.0)
-    return np.asarray(2 * covariance / np.maximum(denominator, _TINY))
-
-
-def f1_of_counts(stats: F64) -> F64:
-    """F1 of the positive class from (..., 4) counts; 0 where there is nothing to find and nothing found."""
-    tp, fp, fn = stats[..., 0], stats[..., 1], stats[..., 2]
-    return np.asarray(2 * tp / np.maximum(2 * tp + fp + fn, 1))
-
-
-def f1_of_confusion(stats: F64) -> F64:
-    """F1 per class from confusion matrices (..., classes, classes), truth down."""
-    tp = np.diagonal(stats, axis1=-2, axis2=-1)
-    return np.asarray(2 * tp / np.maximum(stats.sum(axis=-1) + stats.sum(axis=-2), 1))
+    entries = np.maximum(stats.sum(axis=(-1, -2)), 1)
+    share = task.accuracy_share
+    return np.asarray((1 - share) * mean + share * task.kind.right(stats) / entries)
 
 
 # ---- scores of arrays and of tracks --------------------------------------------------------------
@@ -260,13 +231,12 @@ def score_of_statistics(
         values = np.column_stack([per_output(task, samples), total(task, samples, edition)])
         for name, column in zip([*columns, "total"], values.T, strict=True):
             intervals[name] = interval(column)
-    rows = pooled[0, 0] if task.name == "VA" else pooled[0].sum() if task.name == "AU" else pooled.sum()
     values = per_output(task, pooled)
     return Score(
         task.name,
         float(total(task, pooled, edition)),
         {name: float(v) for name, v in zip(columns, values, strict=True)},
-        int(rows),
+        task.kind.rows(pooled),
         intervals,
         len(stats),
     )
@@ -301,35 +271,6 @@ def interval(samples: F64, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-# ---- the sums ------------------------------------------------------------------------------------
-
-
-def _columns(values: Array) -> Array:
+def _columns(values: npt.ArrayLike) -> Array:
     values = np.asarray(values)
     return values[:, None] if values.ndim == 1 else values
-
-
-def _moments(x: F64, y: F64) -> F64:
-    """(rows, outputs) twice -> (outputs, 6)."""
-    n = np.full(x.shape[1], float(len(x)))
-    dot = np.einsum
-    return np.stack(
-        [n, x.sum(0), y.sum(0), dot("ij,ij->j", x, x), dot("ij,ij->j", y, y), dot("ij,ij->j", x, y)], axis=1
-    )
-
-
-def _counts(truth: Array, labels: Array) -> F64:
-    """0/1 (rows, outputs) twice -> (outputs, 4)."""
-    t, p = _columns(truth) > 0.5, _columns(labels) > 0.5
-    parts = [(t & p), (~t & p), (t & ~p), (~t & ~p)]
-    return np.stack([part.sum(axis=0) for part in parts], axis=1).astype(np.float64)
-
-
-def _confusion(truth: Array, labels: Array, classes: int) -> F64:
-    """Class indices (rows,) twice -> (classes, classes)."""
-    t, p = truth.astype(np.int64), labels.astype(np.int64)
-    for name, values in (("truth", t), ("labels", p)):
-        if values.size and (values.min() < 0 or values.max() >= classes):
-            raise UserError(f"EXPR: {name} hold a class outside 0..{classes - 1}.")
-    flat = np.bincount(t * classes + p, minlength=classes * classes)
-    return flat.reshape(classes, classes).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The three tasks as data: columns, invalid marker, activation, decision, headers per edition.
+"""The three tasks as data: columns, invalid marker, kind of labels, headers and folders per edition.
 
 Source: the organisers' readme, as gathered in docs/reference/formats.md.
 """
@@ -6,9 +6,10 @@ Source: the organisers' readme, as gathered in docs/reference/formats.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from abaw_submit.errors import UserError, suggest
+from abaw_submit.kinds import KINDS, Kind
+from abaw_submit.kinds import Decision as Decision
 
 AU_COLUMNS = tuple(f"AU{k}" for k in (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26))
 AU_COLUMNS_EDITION_1 = tuple(f"AU{k}" for k in (1, 2, 4, 6, 12, 15, 20, 25))
@@ -28,15 +29,6 @@ EDITIONS = tuple(range(1, 12))
 LATEST_EDITION = 10
 
 
-class Decision(Enum):
-    """How scores become labels."""
-
-    THRESHOLD = "threshold"  # AU: one 0/1 per column
-    ARGMAX = "argmax"  # EXPR: one class index
-    CLIP = "clip"  # VA: the value itself, inside [-1, 1]
-    PARTS = "parts"  # MTL: each part by its own rule
-
-
 @dataclass(frozen=True)
 class Task:
     """One challenge task.
@@ -49,6 +41,9 @@ class Task:
         decision: from scores to labels.
         label_columns: values per row of an annotation file (1 for EXPR).
         metric: the official score, higher is better.
+        folders: (edition, name of its annotation folder from that edition on), in order.
+        older_columns: (edition, columns) of editions that had others.
+        accuracy_share: how much of the official total was accuracy in editions 1 and 2.
     """
 
     name: str
@@ -58,6 +53,14 @@ class Task:
     decision: Decision
     label_columns: int
     metric: str
+    folders: tuple[tuple[int, str], ...] = ()
+    older_columns: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    accuracy_share: float = 0.0
+
+    @property
+    def kind(self) -> Kind:
+        """What follows from the kind of its labels. MTL has none of its own: ask its parts."""
+        return KINDS[self.decision]
 
     @property
     def parts(self) -> tuple[Task, ...]:
@@ -84,11 +87,7 @@ class Task:
 
     def columns_of(self, edition: int = LATEST_EDITION) -> tuple[str, ...]:
         """Column names in an edition: edition 1 has 8 AUs; editions 1 and 2 have 7 expressions."""
-        if self.name == "AU" and edition == 1:
-            return AU_COLUMNS_EDITION_1
-        if self.name == "EXPR" and edition in (1, 2):
-            return EXPR_COLUMNS_EDITION_1
-        return self.columns
+        return dict(self.older_columns).get(edition, self.columns)
 
     def challenge_folder(self, edition: int = LATEST_EDITION) -> str:
         """The annotation folder's name in an edition.
@@ -96,16 +95,43 @@ class Task:
         >>> EXPR.challenge_folder(5), EXPR.challenge_folder(6), AU.challenge_folder(2)
         ('EXPR_Classification_Challenge', 'EXPR_Recognition_Challenge', 'AU_Set')
         """
-        if edition <= 2:
-            return f"{self.name}_Set"
-        if self.name == "EXPR":
-            return f"EXPR_{'Classification' if edition <= 5 else 'Recognition'}_Challenge"
-        return {"AU": "AU_Detection_Challenge", "VA": "VA_Estimation_Challenge"}[self.name]
+        return next(name for first, name in reversed(self.folders) if first <= edition)
 
 
-AU = Task("AU", AU_COLUMNS, -1, "sigmoid", Decision.THRESHOLD, 12, "mean F1")
-EXPR = Task("EXPR", EXPR_COLUMNS, -1, "softmax", Decision.ARGMAX, 1, "macro F1")
-VA = Task("VA", VA_COLUMNS, -5, "tanh", Decision.CLIP, 2, "mean CCC")
+AU = Task(
+    "AU",
+    AU_COLUMNS,
+    -1,
+    "sigmoid",
+    Decision.THRESHOLD,
+    12,
+    "mean F1",
+    folders=((1, "AU_Set"), (3, "AU_Detection_Challenge")),
+    older_columns=((1, AU_COLUMNS_EDITION_1),),
+    accuracy_share=0.5,
+)
+EXPR = Task(
+    "EXPR",
+    EXPR_COLUMNS,
+    -1,
+    "softmax",
+    Decision.ARGMAX,
+    1,
+    "macro F1",
+    folders=((1, "EXPR_Set"), (3, "EXPR_Classification_Challenge"), (6, "EXPR_Recognition_Challenge")),
+    older_columns=((1, EXPR_COLUMNS_EDITION_1), (2, EXPR_COLUMNS_EDITION_1)),
+    accuracy_share=0.33,
+)
+VA = Task(
+    "VA",
+    VA_COLUMNS,
+    -5,
+    "tanh",
+    Decision.CLIP,
+    2,
+    "mean CCC",
+    folders=((1, "VA_Set"), (3, "VA_Estimation_Challenge")),
+)
 TASKS = {task.name: task for task in (AU, EXPR, VA)}
 # all three at once (editions 4, 7, 11): the columns of a multi-task list, expressions as eight scores
 MTL_PARTS = (VA, EXPR, AU)

@@ -59,7 +59,7 @@ def read_annotation(path: Path | str, task: Task | str, subset: str | None = Non
     path, task = Path(path), get_task(task)
     lines = read_lines(path).without_blank_tail()
     columns = _columns(lines, task)
-    width = len(columns) if task.name != "EXPR" else 1
+    width = task.kind.width(columns)
     starts, ends = lines.starts[1:], lines.ends[1:]
     if not len(starts):
         raise UserError(f"{path} has a header and no rows.")
@@ -174,21 +174,13 @@ def _slow_row(lines: Lines, index: int, task: Task, width: int) -> list[float]:
 
 
 def _expectation(task: Task, columns: tuple[str, ...] = ()) -> str:
-    if task.name == "VA":
-        return "two numbers in [-1, 1], or -5 for invalid"
-    if task.name == "EXPR":
-        return f"one integer 0..{len(columns or task.columns) - 1}, or -1 for invalid"
-    return f"{len(columns or task.columns)} times 0 or 1, or -1 for invalid"
+    return task.kind.expected(columns or task.columns, task.invalid)
 
 
 def _refuse_out_of_range(
     lines: Lines, values: npt.NDArray[np.float64], task: Task, columns: tuple[str, ...]
 ) -> None:
-    if task.name == "VA":
-        fine = (np.abs(values) <= 1) | (values == task.invalid)
-    else:
-        top = len(columns) - 1 if task.name == "EXPR" else 1
-        fine = (values == np.rint(values)) & (values >= task.invalid) & (values <= top)
+    fine = task.kind.fits(values, columns, task.invalid)
     if not fine.all():
         row = int(np.argmin(fine.all(axis=1)))
         raise UserError(

@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.metrics import ccc
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores
 from abaw_submit.submission.grammar import Labels
 from abaw_submit.tasks import Task
-
-VA_STEP = 0.05  # a VA row counts as changed from this difference on, in valence or arousal
 
 
 def test_labels(scores: Scores, rows: Mapping[str, int]) -> Labels:
@@ -28,11 +25,7 @@ def agreement(task: Task, one: Labels, other: Labels) -> float:
     >>> agreement(EXPR, np.array([[0], [1], [2], [3]]), np.array([[0], [1], [2], [7]]))
     0.75
     """
-    if task.name != "VA":
-        return float(np.mean(one == other))
-    if np.array_equal(one, other):  # constants, too
-        return 1.0
-    return float(np.mean([ccc(one[:, k], other[:, k]) for k in range(one.shape[1])]))
+    return task.kind.agreement(one, other)
 
 
 def rows_changed(task: Task, one: Labels, other: Labels) -> int:
@@ -42,9 +35,7 @@ def rows_changed(task: Task, one: Labels, other: Labels) -> int:
     >>> rows_changed(VA, np.array([[0.1, 0.2], [0.1, 0.2]]), np.array([[0.1, 0.24], [0.1, 0.3]]))
     1
     """
-    if task.name == "VA":
-        return int((np.abs(one - other) >= VA_STEP).any(axis=1).sum())
-    return int((one != other).any(axis=1).sum())
+    return int(task.kind.changed(one, other).sum())
 
 
 def agreement_table(task: Task, labels: Sequence[Labels]) -> npt.NDArray[np.float64]:

@@ -30,7 +30,7 @@ def plan_lines(plan: Plan) -> list[str]:
             f"| {c.number} | {c.idea.name}: {c.idea.what} | {c.score.tracks} | {c.score.total:.4f}"
             f" | {low:.4f} … {high:.4f} | {step} {c.rows_changed:,} ({c.rows_changed / plan.rows:.1%}) |"
         )
-    measure = "mean CCC" if task.name == "VA" else "share of equal labels"
+    measure = task.kind.agreement_name
     names = [c.idea.name for c in plan.candidates]
     lines += ["", f"Agreement on the test rows ({measure}):", ""]
     lines += ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.tasks import Decision, Task, any_task
-
-AU_THRESHOLD = 0.5
+from abaw_submit.tasks import Task, any_task
 
 
 def decide(task: Task | str, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -26,14 +23,10 @@ def decide(task: Task | str, scores: npt.NDArray[Any]) -> npt.NDArray[Any]:
         AU (rows, 12) int8 of 0 and 1; EXPR (rows, 1) int8 of 0..7; VA (rows, 2) float32 in [-1, 1].
         NaN stays NaN in VA, is 0 in AU, and must be refused before by callers that write files.
 
+    >>> import numpy as np
     >>> decide("AU", np.array([[0.5, 0.49] + [0.0] * 10]))[0, :2].tolist()
     [1, 0]
     >>> decide("VA", np.array([[1.5, -0.2]])).round(3).tolist()
     [[1.0, -0.20000000298023224]]
     """
-    task = any_task(task)
-    if task.decision is Decision.CLIP:
-        return np.asarray(np.clip(scores, -1.0, 1.0), np.float32)
-    if task.decision is Decision.ARGMAX:
-        return np.asarray(np.argmax(scores, axis=1).astype(np.int8)[:, None])
-    return np.asarray((scores >= AU_THRESHOLD).astype(np.int8))
+    return any_task(task).kind.decide(scores)

@@ -80,11 +80,7 @@ def grammar_of(kind: str | Task, edition: int = LATEST_EDITION) -> Grammar:
     task = TASKS[name]
     columns = task.columns_of(edition)
     header, single = ",".join(columns), ",".join(("image_location", *columns))
-    if name == "VA":
-        return Grammar(name, edition, single, header, columns, ())
-    if name == "AU":
-        return Grammar(name, edition, single, header, (), tuple((column, 1) for column in columns))
-    return Grammar(name, edition, single, header, (), (("expression", len(columns) - 1),), columns)
+    return Grammar(name, edition, single, header, *task.kind.grammar(columns))
 
 
 def grammar_of_header(header: str) -> Grammar | None:

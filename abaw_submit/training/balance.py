@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from abaw_submit.tasks import Decision, Task
 
 STARTS = 24  # orders tried; the best balanced division of them is taken
 DIGITS = 12  # rounding before every comparison: the last bits of a sum differ between machines
-VA_BINS = 5  # valence and arousal are balanced by histogram over [-1, 1]
 
 
 def label_counts(annotation: Annotation, task: Task) -> F64:
@@ -33,13 +31,7 @@ def label_counts(annotation: Annotation, task: Task) -> F64:
         rows = [1.0, len(annotation.valid), annotation.valid.any(axis=1).sum()]
         return np.concatenate([rows, *own])
     labels = annotation.values[annotation.valid]
-    if task.decision is Decision.THRESHOLD:
-        counts = labels.sum(axis=0)
-    elif task.decision is Decision.ARGMAX:
-        counts = np.bincount(labels[:, 0].astype(int), minlength=task.outputs)[: task.outputs]
-    else:
-        bins = [np.histogram(column, bins=VA_BINS, range=(-1, 1))[0] for column in labels.T]
-        counts = np.concatenate(bins)
+    counts = task.kind.occurrences(labels, task.outputs)
     return np.concatenate([[1.0, len(annotation.valid), len(labels)], counts])
 
 
@@ -52,11 +44,7 @@ def count_names(task: Task) -> list[str]:
     """
     if task.decision is Decision.PARTS:
         return [name for part in task.parts for name in count_names(part)]
-    if task.decision is not Decision.CLIP:
-        return list(task.columns)
-    edges = np.linspace(-1, 1, VA_BINS + 1)
-    bins = [f"{low:.2g}..{high:.2g}" for low, high in pairwise(edges.tolist())]
-    return [f"{column} {cell}" for column in task.columns for cell in bins]
+    return task.kind.occurrence_names(task.columns)
 
 
 def balanced_folds(counts: Mapping[str, F64], folds: int, seed: int) -> list[list[str]]:

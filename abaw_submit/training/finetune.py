@@ -19,6 +19,7 @@ from abaw_submit.corpus.ledger import nearest_found
 from abaw_submit.errors import UserError
 from abaw_submit.models.encoder import Encoder, load_encoder, new_encoder
 from abaw_submit.models.losses import activate, class_weights, task_loss
+from abaw_submit.models.sequence.network import bounded
 from abaw_submit.models.settings import VitSize
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
@@ -46,7 +47,7 @@ class SingleFrame(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(batch, 3, side, side) in [0, 1] to (batch, outputs)."""
         output: Tensor = self.head(self.encoder(images))
-        return output.tanh() if self.task.name == "VA" else output
+        return bounded(self.task, output)
 
 
 class Finetuning(FoldTraining):
@@ -91,7 +92,9 @@ class Finetuning(FoldTraining):
         self.model = SingleFrame(self.encoder, self.task)
         paths, labels = self._training_frames()
         self.pictures = Pictures(paths, self.encoder.size_px, self.settings.cache_gib, self.progress)
-        self.labels, self.prior = torch.from_numpy(labels), _prior(self.task, labels)
+        self.labels = torch.from_numpy(labels)
+        # how often an AU or expression occurs, mean valence and arousal
+        self.prior = self.task.kind.prior(labels, self.task.outputs)
         self.weights = torch.from_numpy(class_weights(labels, np.ones(len(labels), bool), self.task))
         return self.model
 
@@ -194,11 +197,3 @@ def finetune(
     training = Finetuning(task, inputs, size, settings, progress)
     run_training(training, out, save_every_s=save_every_s)
     return training.score
-
-
-def _prior(task: Task, labels: F32) -> F32:
-    """The mean score of the training rows: how often an AU or expression occurs, mean valence and arousal."""
-    if task.name == "EXPR":
-        counts = np.bincount(labels[:, 0].astype(np.int64), minlength=task.outputs)
-        return np.asarray(counts / counts.sum(), np.float32)
-    return np.asarray(labels.mean(0), np.float32)
