@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from enum import Enum
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -19,21 +18,13 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
+from abaw_submit.tasks import Decision
 
 Array = npt.NDArray[Any]
 THRESHOLD = 0.5  # a probability from here on is a 1
 BINS = 5  # of valence and of arousal over [-1, 1], where they are counted
 CHANGE = 0.05  # a value in [-1, 1] counts as changed from this difference on
 _TINY = 1e-12  # variances below this are rounding, not movement
-
-
-class Decision(Enum):
-    """How scores become labels."""
-
-    THRESHOLD = "threshold"  # AU: one 0/1 per column
-    ARGMAX = "argmax"  # EXPR: one class index
-    CLIP = "clip"  # VA: the value itself, inside [-1, 1]
-    PARTS = "parts"  # MTL: each part by its own rule
 
 
 class Kind(ABC):

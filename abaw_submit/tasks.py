@@ -6,10 +6,13 @@ Source: the organisers' readme, as gathered in docs/reference/formats.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
 
 from abaw_submit.errors import UserError, suggest
-from abaw_submit.kinds import KINDS, Kind
-from abaw_submit.kinds import Decision as Decision
+
+if TYPE_CHECKING:
+    from abaw_submit.kinds import Kind
 
 AU_COLUMNS = tuple(f"AU{k}" for k in (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26))
 AU_COLUMNS_EDITION_1 = tuple(f"AU{k}" for k in (1, 2, 4, 6, 12, 15, 20, 25))
@@ -27,6 +30,15 @@ CE_COLUMNS = (
 )
 EDITIONS = tuple(range(1, 12))
 LATEST_EDITION = 10
+
+
+class Decision(Enum):
+    """How scores become labels."""
+
+    THRESHOLD = "threshold"  # AU: one 0/1 per column
+    ARGMAX = "argmax"  # EXPR: one class index
+    CLIP = "clip"  # VA: the value itself, inside [-1, 1]
+    PARTS = "parts"  # MTL: each part by its own rule
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,8 @@ class Task:
     @property
     def kind(self) -> Kind:
         """What follows from the kind of its labels. MTL has none of its own: ask its parts."""
+        from abaw_submit.kinds import KINDS  # here: the command line knows tasks without numpy
+
         return KINDS[self.decision]
 
     @property

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from abaw_submit.kinds import KINDS, Decision
-from abaw_submit.tasks import AH, AU, EXPR, MTL, TASKS, VA
+from abaw_submit.kinds import KINDS
+from abaw_submit.tasks import AH, AU, EXPR, MTL, TASKS, VA, Decision
 
 BINARY, CATEGORICAL, CONTINUOUS = (KINDS[d] for d in (Decision.THRESHOLD, Decision.ARGMAX, Decision.CLIP))
 
