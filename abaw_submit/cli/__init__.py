@@ -8,8 +8,7 @@ from importlib import import_module
 import click
 
 from abaw_submit import __version__
-from abaw_submit.errors import UserError, suggest
-from abaw_submit.extras import bringing, missing_error
+from abaw_submit.errors import suggest
 
 # name -> (module of abaw_submit.cli, function, one-line help), in the order of the work
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -99,28 +98,6 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: user mistakes become one to three lines and exit 1 or 2."""
-    try:
-        # without standalone mode Click hands the code of ctx.exit() back instead of raising it
-        code = cli.main(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.Abort:
-        click.echo("Stopped. Run the same command again to go on.", err=True)
-        sys.exit(130)
-    except ModuleNotFoundError as error:
-        found = bringing(error.name or "")
-        if found is None:  # not an optional library: a bug
-            raise
-        click.echo(f"Error: {missing_error('This', [found[0]], [found[1]])}", err=True)
-        sys.exit(UserError.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except UserError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(141)
-    except OSError as error:  # a full disk, a missing right: the user's machine, not a bug
-        where = f" ({error.filename})" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{where}", err=True)
-        sys.exit(2)
+    from abaw_submit.cli.entry import run
+
+    sys.exit(run(cli))

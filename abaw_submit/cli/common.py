@@ -19,9 +19,20 @@ from abaw_submit.tasks import MORE_TASKS, TASKS, Task, any_task, get_task
 F = typing.TypeVar("F", bound=Callable[..., Any])
 _VARIANT_OPTIONS = ("task", "extractor", "model")
 
-IN_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
-IN_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-IN_PATH = click.Path(exists=True, path_type=Path)
+
+class Existing(click.Path):
+    """An existing file or folder; a pipe would wait for ever, and a device never end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+            self.fail(f"{value} is no regular file.", param, ctx)
+        return path
+
+
+IN_DIR = Existing(exists=True, file_okay=False, path_type=Path)
+IN_FILE = Existing(exists=True, dir_okay=False, path_type=Path)
+IN_PATH = Existing(exists=True, path_type=Path)
 OUT_PATH = click.Path(path_type=Path)
 ANNOTATIONS_HELP = "Official annotations, any edition; MTL: also its lists; AH: lists of videos with labels."
 

@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 from abaw_submit.errors import UserError
 
+LARGEST_BYTES = 1 << 28  # the largest official file has 80 MB and 1,022,655 lines
+MOST_LINES = 3_000_000
+LONGEST_LINE = 10_000  # bytes of a line that are read as text: no official line has more than some hundred
 PAD = 128  # zero bytes after the text, so that records may be gathered up to the last line
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -49,9 +52,14 @@ class Lines:
     def __getitem__(self, index: int) -> bytes:
         return self.buffer[self.starts[index] : self.ends[index]].tobytes()
 
+    def head(self, index: int, longest: int) -> bytes:
+        """The first bytes of a line, at most so many."""
+        start = int(self.starts[index])
+        return self.buffer[start : min(int(self.ends[index]), start + longest)].tobytes()
+
     def text(self, index: int) -> str:
         """A line as text; bytes that are not UTF-8 are shown as escapes."""
-        return self[index].decode("utf-8", "backslashreplace")
+        return self.head(index, LONGEST_LINE).decode("utf-8", "backslashreplace")
 
     def records(self, first: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.uint8]:
         """The `width` bytes (at most `PAD`) from each position: (positions, width) uint8, contiguous."""
@@ -63,6 +71,8 @@ class Lines:
     def without_blank_tail(self) -> Lines:
         """The same lines without blank ones at the end."""
         last = len(self)
+        empty = np.flatnonzero(self.ends > self.starts)  # a tail of empty lines at once, then those of spaces
+        last = int(empty[-1]) + 1 if len(empty) else 0
         while last and not self[last - 1].strip():
             last -= 1
         return self if last == len(self) else self.part(last)
@@ -85,12 +95,14 @@ def read_lines(path: Path | str) -> Lines:
     """Read a file as lines, whatever its line endings.
 
     Raises:
-        UserError: there is no such file, or it is UTF-16 or binary.
+        UserError: there is no such file, it is no regular one, too large, or UTF-16 or binary.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"No file {path}.")
+        raise UserError(f"{path} is no regular file." if path.exists() else f"No file {path}.")
     size = path.stat().st_size
+    if size > LARGEST_BYTES:
+        raise UserError(f"{path}: {size:,} bytes; a text of more than {LARGEST_BYTES:,} is not read.")
     buffer: npt.NDArray[np.uint8] = np.zeros(size + PAD, np.uint8)
     with path.open("rb", buffering=0) as handle:
         view = memoryview(buffer.data).cast("B")[:size]
@@ -121,6 +133,9 @@ def _borders(name: str, buffer: npt.NDArray[np.uint8], size: int) -> Lines:
         raise UserError(f"{name}: a zero byte at byte {zero}: UTF-16 or binary; expected UTF-8 text.")
     bom = head == _UTF8_BOM
     first = 3 if bom else 0
+    count = int(np.count_nonzero(text == 10))
+    if count > MOST_LINES:  # a gigabyte of newlines would take 16 bytes for each
+        raise UserError(f"{name}: {count:,} lines; more than {MOST_LINES:,} are not read.")
     breaks = np.flatnonzero(text == 10)
     final_newline = bool(size) and bool(text[-1] == 10)
     starts = np.concatenate([[first], breaks + 1]).astype(np.int64)

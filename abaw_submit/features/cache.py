@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import FLOAT16_MAX
 from abaw_submit.errors import UserError
+from abaw_submit.hdf5 import new_hdf5, open_hdf5, read_dataset
 from abaw_submit.store import atomic_path
 
 SCHEMA = 1
@@ -97,7 +98,7 @@ def write_features(
         )
     stored = np.zeros(matrix.shape, np.float16)
     stored[good] = np.clip(matrix[good], -FLOAT16_MAX, FLOAT16_MAX)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, new_hdf5(temporary) as file:
         file.attrs["schema"] = SCHEMA
         file.attrs["extractor"] = extractor
         file.attrs["fingerprint"] = fingerprint
@@ -118,21 +119,32 @@ def read_features(path: Path | str) -> FeatureFile:
         UserError: the file is missing, broken, or not a features file of this schema.
     """
     path = Path(path)
-    with _open(path) as file:
+    if not path.is_file():
+        raise UserError(f"No features at {path}. Make them with `abaw-submit extract`.")
+    with open_hdf5(path, "Delete it and extract again.") as file:
         schema = file.attrs.get("schema")
         if schema is None or not {"values", "valid", "time_s"} <= set(file):
             raise UserError(f"{path} is not a features file. Make it with `abaw-submit extract`.")
         if schema != SCHEMA:
             raise UserError(f"{path}: features schema {schema}; expected {SCHEMA}. Extract them again.")
-        values = np.asarray(file["values"][()], np.float16)
-        valid = np.asarray(file["valid"][()], bool)
-        time_s = np.asarray(file["time_s"][()], np.float64)
+        values = np.asarray(read_dataset(file, "values", "f"), np.float16)
+        valid = np.asarray(read_dataset(file, "valid", "b"), bool)
+        time_s = np.asarray(read_dataset(file, "time_s", "f"), np.float64)
         attributes = {key: _plain(value) for key, value in file.attrs.items()}
-        views = np.asarray(file["views"][()], np.float16) if "views" in file else None
-    if values.ndim != 2 or not len(values) == len(valid) == len(time_s):
+        views = np.asarray(read_dataset(file, "views", "f"), np.float16) if "views" in file else None
+    if values.ndim != 2 or not values.shape[1] or not values.shape[:1] == valid.shape == time_s.shape:
         raise UserError(f"{path}: shapes {values.shape}, {valid.shape}, {time_s.shape} do not fit.")
     if views is not None and views.shape[1:] != values.shape:
         raise UserError(f"{path}: views {views.shape} do not fit values {values.shape}.")
+    finite = np.isfinite(values).all(axis=1)
+    if views is not None:
+        finite &= np.isfinite(views).all(axis=(0, 2))
+    broken = np.flatnonzero(~finite)
+    if len(broken):
+        raise UserError(
+            f"{path}, row {broken[0] + 1}: NaN or infinity in {len(broken)} rows."
+            " Delete it and make it again."
+        )
     return FeatureFile(values, valid, time_s, attributes, views)
 
 
@@ -141,7 +153,7 @@ def read_fingerprint(path: Path | str) -> str | None:
     try:
         with h5py.File(path, "r") as file:
             return str(file.attrs["fingerprint"]) if file.attrs.get("schema") == SCHEMA else None
-    except (OSError, KeyError):
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError):
         return None
 
 
@@ -162,15 +174,6 @@ def list_tracks(folder: Path | str) -> list[str]:
     if not tracks:
         raise UserError(f"{folder} holds no <track>{SUFFIX} features. Make them with `abaw-submit extract`.")
     return tracks
-
-
-def _open(path: Path) -> h5py.File:
-    if not path.is_file():
-        raise UserError(f"No features at {path}. Make them with `abaw-submit extract`.")
-    try:
-        return h5py.File(path, "r")
-    except OSError:
-        raise UserError(f"{path} is not a readable HDF5 file. Delete it and extract again.") from None
 
 
 def _plain(value: Any) -> Any:

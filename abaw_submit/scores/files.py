@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from abaw_submit.arrays import F32
 from abaw_submit.errors import UserError
+from abaw_submit.hdf5 import new_hdf5
 from abaw_submit.scores.hdf5 import datasets, open_hdf5, read_dataset
 from abaw_submit.scores.sniff.names import check_name
 from abaw_submit.store import RECORDED, atomic_path
@@ -66,7 +66,7 @@ def write_scores(path: Path | str, scores: Scores) -> None:
     path = Path(path)
     with atomic_path(path, RECORDED) as temporary:
         if path.suffix == ".h5":
-            with h5py.File(temporary, "w") as file:
+            with new_hdf5(temporary) as file:
                 file.attrs["task"] = scores.task.name
                 file.attrs["columns"] = list(scores.task.columns)
                 for key, value in sorted(scores.attributes.items()):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from abaw_submit.corpus.lines import Lines
 from abaw_submit.errors import UserError
-from abaw_submit.submission.containers import DamagedZip, Member, open_members
+from abaw_submit.submission.containers import DamagedZip, Member, TooMuch, open_members
 from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.submission.findings import Place, Report
 from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_header
@@ -21,6 +23,8 @@ from abaw_submit.submission.videos import check_videos
 from abaw_submit.tasks import AH, LATEST_EDITION
 
 SINGLE, PER_TRACK = "single file", "per-track files"
+_MOST_SUBMISSIONS = 20  # single files in one container; five are allowed
+_PART_BYTES = 1 << 22
 
 
 def check(
@@ -60,8 +64,11 @@ def check(
             report.edition, report.edition_columns = grammar.edition, grammar.columns
         _check_tracks(texts, grammar, asked, report)
     else:
-        for member, lines in texts:
+        for member, lines in texts[:_MOST_SUBMISSIONS]:
             _check_single(member, lines, grammar, asked, report)
+        if len(texts) > _MOST_SUBMISSIONS:
+            found = f"{len(texts)} files, of which the first {_MOST_SUBMISSIONS} were checked"
+            report.add("limit", Place(found=found), len(texts) - _MOST_SUBMISSIONS)
         if len(texts) > 1:
             report.add("several submissions", Place(found=f"{len(texts)} files"), len(texts))
     return report
@@ -96,6 +103,9 @@ def _text(member: Member, report: Report, shortest: int) -> Lines | None:
     except DamagedZip as error:
         report.add("zip", Place(member.name, found=str(error)))
         return None
+    except TooMuch as error:
+        report.add("limit", Place(member.name, found=str(error)))
+        return None
     except UserError as error:
         report.add("encoding", Place(member.name, found=str(error).split(": ", 1)[-1]))
         return None
@@ -103,12 +113,10 @@ def _text(member: Member, report: Report, shortest: int) -> Lines | None:
     text = lines.buffer[: lines.size]
     if lines.bom:
         report.add("encoding", Place(member.name, 1, found="a byte order mark"))
-    if text.max(initial=0) > 127:
-        try:
-            text.tobytes().decode("utf-8")
-        except UnicodeDecodeError as error:
-            line = int(np.searchsorted(lines.starts, error.start, side="right"))
-            report.add("encoding", Place(member.name, line, found=f"not UTF-8: {error.reason}"))
+    wrong = _first_not_utf8(text)
+    if wrong is not None:
+        line = int(np.searchsorted(lines.starts, wrong[0], side="right"))
+        report.add("encoding", Place(member.name, line, found=f"not UTF-8: {wrong[1]}"))
     if lines.carriage_returns:
         report.add("line ending", Place(member.name, found="CR LF"), lines.carriage_returns)
     inner = int(np.count_nonzero(text == 13)) - lines.carriage_returns
@@ -122,6 +130,20 @@ def _text(member: Member, report: Report, shortest: int) -> Lines | None:
         report.add("empty", Place(member.name, found=f"{len(lines)} lines"))
         return None
     return lines
+
+
+def _first_not_utf8(text: npt.NDArray[np.uint8]) -> tuple[int, str] | None:
+    """The first byte that is not UTF-8 and why; read in parts, as text takes four times the memory."""
+    if text.max(initial=0) <= 127:
+        return None
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for first in range(0, len(text), _PART_BYTES):
+        held = len(decoder.getstate()[0])
+        try:
+            decoder.decode(text[first : first + _PART_BYTES].tobytes(), first + _PART_BYTES >= len(text))
+        except UnicodeDecodeError as error:
+            return first - held + error.start, error.reason
+    return None
 
 
 def _check_single(

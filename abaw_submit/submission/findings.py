@@ -16,6 +16,7 @@ PROBLEMS = {
     "encoding": "files are UTF-8 text without a byte order mark",
     "line ending": "lines end in LF",
     "zip": "a zip can be opened and each of its files read",
+    "limit": "files are no larger and no more than a submission can be",
     "not at root": "files sit at the root of the zip or folder",
     "stray file": "nothing else lies in the zip or folder",
     "double file": "each name comes once",

@@ -17,7 +17,8 @@ from abaw_submit.corpus.templates import has_locations
 from abaw_submit.submission.findings import Place, Report
 
 _EXACT = re.compile(rb"([^\s/,\"](?:[^/,\"]*[^\s/,\"])?)/(\d{5}|[1-9]\d{5,})\.jpg,")
-_MEANT = re.compile(rb"\s*\"?(?:\./)?([^,\"]+?)\s*[/\\]\s*(\d{1,9})(?:\.\w+)?\"?\s*(?:,|$)")
+_PICTURE = re.compile(rb"\s*(\d{1,9})(?:\.\w+)?")
+_LONGEST = 2000  # bytes of a line that are looked at: no location is longer
 
 
 @dataclass(frozen=True)
@@ -107,19 +108,36 @@ def _locate_each(lines: Lines, tracks: Mapping[str, int], report: Report, file: 
 def _each_row(lines: Lines, report: Report, file: str, first: int) -> Iterator[tuple[int, str, int, int]]:
     """The lines that name a row: index, track, row, first byte of the values."""
     for index in range(first, len(lines)):
-        line = lines[index]
+        line = lines.head(index, _LONGEST)
         match = _EXACT.match(line)
-        if match is None:
+        if match is not None:
+            name, row, end = match[1], int(match[2]), match.end()
+        else:
             if not line.strip():
                 report.add("blank line", Place(file, index + 1))
                 continue
-            match = _MEANT.match(line)
             shown = line[:60].decode("utf-8", "backslashreplace")
             report.add("location", Place(file, index + 1, found=f'"{shown}"'))
-            if match is None:
+            meant = _meant(line)
+            if meant is None:
                 continue
-        track = match[1].decode("utf-8", "backslashreplace")
-        yield index, track, int(match[2]), int(lines.starts[index]) + match.end()
+            name, row, end = meant
+        yield index, name.decode("utf-8", "backslashreplace"), row, int(lines.starts[index]) + end
+
+
+def _meant(line: bytes) -> tuple[bytes, int, int] | None:
+    """Track, row and end of a location that is not written as it should be; None if it is none.
+
+    >>> _meant(b' ./a\\\\7.png , 1'), _meant(b'"a/7.jpg",1'), _meant(b"a,1")
+    ((b'a', 7, 12), (b'a', 7, 10), None)
+    """
+    place, comma, _ = line.partition(b",")
+    text = place.strip().removeprefix(b'"').removesuffix(b'"').removeprefix(b"./")
+    cut = max(text.rfind(b"/"), text.rfind(b"\\"))
+    name, picture = text[: max(cut, 0)].strip(), _PICTURE.fullmatch(text[cut + 1 :].strip())
+    if not name or picture is None or b'"' in name:
+        return None
+    return name, int(picture[1]), len(place) + len(comma)
 
 
 def locate_listed(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from abaw_submit.corpus.lines import LARGEST_BYTES
 from abaw_submit.errors import ProblemsFound, UserError
 from abaw_submit.store import RECORD_NAME, Stage, atomic_path, sha256_file, write_json
 from abaw_submit.submission.check import check
@@ -93,6 +94,8 @@ def _members(files: Sequence[Path | str]) -> list[tuple[str, Path]]:
         for path in inside:
             if not path.is_file():
                 raise UserError(f"No file {path}.")
+            if path.stat().st_size > LARGEST_BYTES:
+                raise UserError(f"{path} has more than {LARGEST_BYTES:,} bytes; no submission file does.")
             if path.name in found:
                 raise UserError(
                     f"Two files named {path.name}: {found[path.name]} and {path}. In a zip names are unique."

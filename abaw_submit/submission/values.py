@@ -16,6 +16,7 @@ from abaw_submit.corpus.numbers import CHUNK_LINES, parse_table
 from abaw_submit.submission.grammar import Grammar
 
 _COMMA, _ZERO = 44, 48
+_LONGEST = 4000  # bytes of a row that are looked at where it is not plain
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = {"nan", "inf", "infinity", "-inf", "-infinity", "+inf", "na", "null", "none"}
 
@@ -69,7 +70,7 @@ def read_values(
             fine[which[~plain]] = False
         good[part] = fine
     for row in np.flatnonzero(~good):
-        tail = lines.buffer[starts[row] : max(starts[row], ends[row])].tobytes()
+        tail = lines.buffer[starts[row] : min(max(starts[row], ends[row]), starts[row] + _LONGEST)].tobytes()
         kinds, row_floats, row_integers = diagnose(tail, grammar)
         if kinds:
             note(int(row), kinds)

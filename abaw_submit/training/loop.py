@@ -25,6 +25,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import read_last, write_last
 from abaw_submit.prefetch import prefetched
 from abaw_submit.progress import Progress, quiet
+from abaw_submit.signals import Terminated, deferred
 from abaw_submit.training.optim import learning_rate
 from abaw_submit.training.settings import LoopSettings
 
@@ -125,7 +126,12 @@ def fit(job: Job, settings: LoopSettings) -> Fit:
         parts = batches(job.order(epoch), settings.batch)
         if run.steps == 0:
             run.steps = len(parts) * settings.epochs
-        run.one_epoch(epoch, parts, model)
+        try:
+            run.one_epoch(epoch, parts, model)
+        except (KeyboardInterrupt, Terminated):
+            if run.losses:
+                run.save()
+            raise
     accelerator.wait_for_everyone()
     weights = run.average if run.average is not None else plain.state_dict()
     kept = {k: v.detach().cpu().clone() for k, v in weights.items()}
@@ -182,9 +188,11 @@ class _Run:
         label = f"{self.job.label}, epoch {epoch + 1} of {self.settings.epochs}"
         loaded = self.loaded(parts[at] for at in todo)
         for at in self.job.progress(todo, len(todo), label):
-            self.losses.append(self.one_step(epoch, next(loaded), model))
-            self.step += 1
-            self.done = at + 1
+            batch = next(loaded)
+            with deferred():  # a stop comes before or after a step, when the state is whole
+                self.losses.append(self.one_step(epoch, batch, model))
+                self.step += 1
+                self.done = at + 1
             if time.monotonic() - self.saved >= self.job.save_every_s and self.done < len(parts):
                 self.save()
         row: dict[str, float] = {
@@ -250,8 +258,9 @@ class _Run:
         if self.average is not None:
             self.plain.load_state_dict(self.average)
         self.plain.eval()
-        with torch.no_grad():
-            numbers = self.job.curves(epoch, self.plain)
-        self.plain.load_state_dict(own)
-        self.plain.train()
-        return numbers
+        try:
+            with torch.no_grad():
+                return self.job.curves(epoch, self.plain)
+        finally:  # a stop, too, must find the weights that are trained
+            self.plain.load_state_dict(own)
+            self.plain.train()

@@ -1,0 +1,91 @@
+"""The program's entry point: every way a command may end becomes one to three lines and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from abaw_submit import signals
+from abaw_submit.errors import UserError
+from abaw_submit.extras import bringing, missing_error
+from abaw_submit.notices import say
+
+GO_ON = "Run the same command again to go on."
+_ADVICE = {
+    errno.ENOSPC: "The disk is full: make room, then run the same command again.",
+    errno.EDQUOT: "Your quota is used up: make room, then run the same command again.",
+    errno.EROFS: "The disk is read-only: give another --out.",
+    errno.EACCES: "Permission denied: give a place you may write to, or a file you may read.",
+    errno.EPERM: "Permission denied: give a place you may write to, or a file you may read.",
+    errno.ENAMETOOLONG: "The name is too long for this disk (255 bytes is usual).",
+    errno.ENOTDIR: "A part of this path is a file, not a folder.",
+    errno.EISDIR: "This is a folder; expected a file.",
+    errno.EMFILE: "Too many open files: raise the limit (ulimit -n) or give fewer --jobs.",
+    errno.EIO: "The disk gave an error: check it, then run the same command again.",
+}
+
+
+def run(command: click.Command) -> int:
+    """Run the command line; the exit code."""
+    signals.install()
+    try:
+        # without standalone mode Click hands the code of ctx.exit() back instead of raising it
+        code = command.main(standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (click.Abort, KeyboardInterrupt):
+        signals.stop_workers()
+        say(f"Stopped. {GO_ON}")
+        return 130
+    except signals.Terminated as stop:
+        signals.ended()
+        signals.stop_workers()
+        say(f"Stopped by {stop}. {GO_ON}")
+        return 128 + stop.number
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except UserError as error:
+        say(f"Error: {error}")
+        return error.exit_code
+    except BrokenPipeError:
+        _silence_output()
+        return 141
+    except Exception as error:
+        signals.stop_workers()
+        say(f"Error: {words_of(error)}")
+        return UserError.exit_code
+
+
+def words_of(error: Exception) -> str:
+    """What to say of an error that no room foresaw: the machine's, a missing library, or a bug."""
+    if isinstance(error, ModuleNotFoundError):
+        found = bringing(error.name or "")
+        if found is not None:
+            return str(missing_error("This", [found[0]], [found[1]]))
+    if isinstance(error, MemoryError):
+        return "Out of memory. Give fewer --jobs, a smaller --batch or --cache-gib, or a larger machine."
+    if isinstance(error, OSError):  # a full disk, a missing right: the user's machine, not a bug
+        where = f"{error.filename}: " if error.filename else ""
+        what = error.strerror or str(error).strip() or type(error).__name__
+        advice = _ADVICE.get(error.errno or 0, "")
+        return f"{where}{what}." + (f" {advice}" if advice else "")
+    if os.environ.get("ABAW_TRACEBACK"):
+        traceback.print_exception(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())[:200]
+    return (
+        f"this should not have happened: {type(error).__name__}: {text}"
+        f" ({Path(place.filename).name}, line {place.lineno}).\n"
+        "Please report it; with ABAW_TRACEBACK=1 the same command says where it came from."
+    )
+
+
+def _silence_output() -> None:
+    """Nobody reads any more: what is left in the buffers must not fail again at the very end."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())

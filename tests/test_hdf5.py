@@ -1,0 +1,116 @@
+"""HDF5 files that point elsewhere, promise more than they hold, or are damaged."""
+
+import resource
+
+import h5py
+import numpy as np
+import pytest
+
+from abaw_submit.errors import UserError
+from abaw_submit.features.cache import read_features, write_features
+from abaw_submit.scores.files import Scores, read_scores, write_scores
+from abaw_submit.tasks import VA
+
+
+@pytest.fixture
+def secret(tmp_path):
+    (tmp_path / "secret.bin").write_bytes(b"password" * 100)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["values"] = np.ones((4, 2), np.float16)
+        file["a"] = np.ones((4, 2), np.float32)
+    return tmp_path
+
+
+def features(path, change):
+    write_features(path, np.ones((4, 2)), np.ones(4, bool), np.arange(4.0), extractor="x", fingerprint="f")
+    with h5py.File(path, "a") as file:
+        del file["values"]
+        change(file)
+    return path
+
+
+def scores(path, change):
+    write_scores(path, Scores(VA, {"a": np.zeros((4, 2))}))
+    with h5py.File(path, "a") as file:
+        del file["a"]
+        change(file)
+    return path
+
+
+def external(folder, name, dtype):
+    space = h5py.h5s.create_simple((4, 2))
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_external(str(folder / "secret.bin").encode(), 0, 4 * 2 * np.dtype(dtype).itemsize)
+    kind = h5py.h5t.py_create(np.dtype(dtype))
+    return lambda file: h5py.h5d.create(file.id, name.encode(), kind, space, properties)
+
+
+def virtual(folder, name, dtype):
+    layout = h5py.VirtualLayout((4, 2), dtype)
+    layout[:] = h5py.VirtualSource(folder / "other.h5", name, (4, 2))
+    return lambda file: file.create_virtual_dataset(name, layout)
+
+
+def link(folder, name, dtype):
+    return lambda file: file.__setitem__(name, h5py.ExternalLink(str(folder / "other.h5"), name))
+
+
+def soft(folder, name, dtype):
+    return lambda file: file.__setitem__(name, h5py.SoftLink("/time_s"))
+
+
+def huge(folder, name, dtype):
+    return lambda file: file.create_dataset(
+        name, (1 << 34, 2), dtype, chunks=(1 << 20, 2), compression="gzip"
+    )
+
+
+def bomb(folder, name, dtype):
+    zeros = np.zeros((1 << 28) // np.dtype(dtype).itemsize, dtype).reshape(-1, 2)
+    return lambda file: file.create_dataset(name, data=zeros, chunks=(1 << 20, 2), compression="gzip")
+
+
+def words(folder, name, dtype):
+    return lambda file: file.create_dataset(name, data=["a", "b"])
+
+
+@pytest.mark.parametrize("change", [external, virtual, link, soft, huge, bomb, words])
+def test_what_lies_outside_or_is_promised_only_is_refused_before_memory_is_taken(secret, change):
+    one = features(secret / "102.h5", change(secret, "values", np.float16))
+    two = scores(secret / "s.h5", change(secret, "a", np.float32))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UserError, match=r"102.h5, values"):
+        read_features(one)
+    if change is not bomb:
+        with pytest.raises(UserError, match=r"s.h5"):
+            read_scores(two, VA)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_features_that_are_not_numbers_are_refused_with_their_row(secret):
+    values = np.ones((4, 2), np.float16)
+    values[2, 1] = np.nan
+    path = features(secret / "102.h5", lambda file: file.__setitem__("values", values))
+    with pytest.raises(UserError, match=r"102.h5, row 3: NaN or infinity in 1 rows"):
+        read_features(path)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_file_is_one_message(tmp_path, seed):
+    path, rng = tmp_path / "102.h5", np.random.default_rng(seed)
+    write_features(path, np.ones((40, 8)), np.ones(40, bool), np.arange(40.0), extractor="x", fingerprint="f")
+    write_scores(tmp_path / "s.h5", Scores(VA, {f"t{k}": np.zeros((40, 2)) for k in range(5)}))
+    told = []
+    for file, read in ((path, read_features), (tmp_path / "s.h5", read_scores)):
+        whole = file.read_bytes()
+        for _ in range(60):
+            data = bytearray(whole)
+            for at in rng.integers(0, len(data), 1 + rng.integers(8)):
+                data[at] = rng.integers(256)
+            file.write_bytes(data[: rng.integers(1, len(data))] if rng.random() < 0.3 else data)
+            try:
+                read(file)
+            except UserError as error:
+                told.append(str(error))
+    assert told
+    assert max(len(text.splitlines()) for text in told) <= 3
