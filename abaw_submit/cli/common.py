@@ -25,7 +25,8 @@ class Existing(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)
-        if Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+        place = Path(str(value))
+        if place.exists() and not place.is_file() and not place.is_dir():
             self.fail(f"{value} is no regular file.", param, ctx)
         return path
 

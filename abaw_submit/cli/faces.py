@@ -94,6 +94,10 @@ def crop(
                 " will not line up. Name the videos too.",
                 err=True,
             )
+    for line in report.damaged[:SHOWN_FAILURES]:
+        click.echo(f"Damaged: {line}", err=True)
+    if len(report.damaged) > SHOWN_FAILURES:
+        click.echo(f"Damaged: {len(report.damaged)} tracks in all; see {out / 'summary.csv'}.", err=True)
     if sheet:
         from abaw_submit.faces.sheet import write_sheets
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -20,6 +21,7 @@ import cv2
 from abaw_submit.corpus.ledger import LEDGER_NAME, Ledger, write_ledger
 from abaw_submit.errors import UserError
 from abaw_submit.faces.adopt import adopt, pictures_by_row
+from abaw_submit.faces.decode import packet_times
 from abaw_submit.faces.detect import DetectorSpec, make_detector
 from abaw_submit.faces.jobs import VideoJob
 from abaw_submit.faces.openface import read_openface, see_table
@@ -28,12 +30,13 @@ from abaw_submit.faces.people import choose
 from abaw_submit.faces.rows import fill_rows
 from abaw_submit.faces.sample import see
 from abaw_submit.faces.settings import CropSettings
-from abaw_submit.faces.video import Look, follow_video
+from abaw_submit.faces.timeline import SLACK_ROWS, Timeline, by_order, timeline
+from abaw_submit.faces.video import Look, VideoFaces, follow_video
 from abaw_submit.store import Owner, atomic_path, fingerprint, sha256_file, write_json
 
 TRACK_RECORD = "crops.json"
 _CROP = re.compile(r"\d{5,}\.jpg")
-ALGORITHM = 1  # raise it when the same settings would give other bytes
+ALGORITHM = 2  # raise it when the same settings would give other bytes
 
 
 @dataclass(frozen=True)
@@ -144,16 +147,35 @@ def _make(task: CropTask, mark: str) -> CropResult:
 def _crop(task: CropTask, video: Path, mark: str, spool: BinaryIO) -> dict[str, dict[str, Any]]:
     faces = follow_video(video, _look(task), task.settings, spool)
     decoded = len(faces.times_s)
+    time = _timeline(task, video, faces)
+    overrides = []
+    for o in task.overrides:  # they speak of rows; what follows counts pictures
+        first, last = time.pictures_of(o.first, o.last)
+        overrides.append(dataclasses.replace(o, first=first, last=last))
     claims = choose(list(task.job.tracks), faces.tracklets, task.settings.min_rows)
-    claims, hidden = apply_overrides(task.overrides, claims, faces.tracklets, decoded)
+    claims, hidden = apply_overrides(overrides, claims, faces.tracklets, decoded)
     records = {}
     for track, rows in sorted(task.job.tracks.items()):
-        filled = fill_rows(claims[track], faces.times_s, faces.rate_hz, rows, hidden.get(track))
-        record = _record(task, mark, filled.ledger, decoded, rows) | {"bad_packets": faces.bad_packets}
+        times_s = time.times_s.tolist()
+        filled = fill_rows(claims[track], times_s, faces.rate_hz, rows, hidden.get(track), time.rows)
+        record = _record(task, mark, filled.ledger, decoded, rows) | {
+            "bad_packets": faces.bad_packets,
+            "lost": time.lost,
+            "without_row": int((time.rows > len(filled.ledger)).sum()),
+        }
         pictures = ((row, _read(spool, *filled.spool[row])) for row in sorted(filled.spool))
         _write_track(task.out / track, pictures, filled.ledger, record)
         records[track] = record
     return records
+
+
+def _timeline(task: CropTask, video: Path, faces: VideoFaces) -> Timeline:
+    """By the pictures' order, unless some are lost."""
+    official = max((n for n in task.job.tracks.values() if n is not None), default=None)
+    short = official is not None and official - len(faces.times_s) > SLACK_ROWS
+    if not faces.bad_packets and not short:
+        return by_order(faces.times_s)
+    return timeline(faces.times_s, packet_times(video, shown=True), faces.rate_hz, official)
 
 
 def _look(task: CropTask) -> Look:
@@ -171,7 +193,8 @@ def _read(spool: BinaryIO, offset: int, length: int) -> bytes:
 def _adopt(task: CropTask, track: str, mark: str) -> dict[str, Any]:
     rows = task.job.tracks[track]
     adopted = adopt(task.job.pictures[track], task.job.video, rows, task.settings)
-    record = _record(task, mark, adopted.ledger, adopted.decoded, rows) | {"bad_packets": 0}
+    record = _record(task, mark, adopted.ledger, adopted.decoded, rows)
+    record |= {"bad_packets": 0, "lost": 0, "without_row": 0}
     _write_track(task.out / track, adopted.pictures(), adopted.ledger, record)
     return record
 

@@ -113,11 +113,11 @@ class VideoReader:
             self.frames += 1
             yield Frame(self.frames, self._time_of(picture), *_planes(picture))
 
-    def times_without_decoding(self) -> list[float]:
-        """Times of all packets in presentation order."""
+    def times_without_decoding(self, shown: bool = False) -> list[float]:
+        """Times of all packets in presentation order; with `shown` without those an edit list cuts off."""
         base = self._stream.time_base or Fraction(1)
-        packets = self._container.demux(self._stream)
-        return sorted(float(p.pts * base) for p in packets if p.size and p.pts is not None)
+        packets = (p for p in self._packets() if not (shown and p.is_discard))
+        return sorted(float(p.pts * base) for p in packets if p.pts is not None)
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
         """Decoded pictures in order; packets that give none are counted, most decoders do not complain."""
@@ -161,14 +161,18 @@ class VideoReader:
         return self._last_s
 
 
-def packet_times(path: Path | str) -> list[float]:
+def packet_times(path: Path | str, shown: bool = False) -> list[float]:
     """Presentation times of a video's pictures, without decoding: one per packet, in order.
+
+    Args:
+        path: the media file.
+        shown: leave out packets that are decoded but not shown.
 
     Raises:
         UserError: it cannot be opened, or has no picture.
     """
     with VideoReader(path) as reader:
-        return reader.times_without_decoding()
+        return reader.times_without_decoding(shown)
 
 
 def _planes(picture: av.VideoFrame) -> tuple[U8, U8, U8]:

@@ -32,26 +32,28 @@ def fill_rows(
     rate_hz: float,
     rows: int | None = None,
     hidden: npt.NDArray[np.bool_] | None = None,
+    row_of: npt.NDArray[np.int64] | None = None,
 ) -> TrackRows:
     """One line per official row; a row that two tracklets claim goes to the first.
 
     Args:
         claims: the track's tracklets, the strongest claim first.
-        times_s: time of each decoded frame.
-        rate_hz: to give times to rows past the last decoded frame.
-        rows: official row count; None: as many as decoded frames.
+        times_s: time of each row that is known: of each decoded frame, if all of them decode.
+        rate_hz: to give times to rows past the last known one.
+        rows: official row count; None: as many as have a time.
         hidden: (decoded frames,) True where the person must not be seen (an override).
+        row_of: (decoded frames,) the row of each; None: they are the rows (see `faces.timeline`).
     """
-    decoded = len(times_s)
-    rows = decoded if rows is None else rows
+    rows = len(times_s) if rows is None else rows
     found = np.zeros(rows, bool)
     looked = np.zeros(rows, bool)
     values = np.zeros((rows, 5))
     spool: dict[int, tuple[int, int]] = {}
     for tracklet in claims:
         for offset in range(len(tracklet)):
-            index, place = tracklet.first + offset - 1, tracklet.spool[offset]
-            if place is None or index >= rows or found[index] or (hidden is not None and hidden[index]):
+            picture, place = tracklet.first + offset - 1, tracklet.spool[offset]
+            index = picture if row_of is None else int(row_of[picture]) - 1
+            if place is None or index >= rows or found[index] or (hidden is not None and hidden[picture]):
                 continue
             found[index], looked[index] = True, tracklet.looked[offset]
             values[index, :4] = tracklet.smooth[offset][BOX]

@@ -27,11 +27,22 @@ from abaw_submit.faces.detect import DetectorSpec
 from abaw_submit.faces.jobs import VideoJob, plan_jobs, wanted_tracks
 from abaw_submit.faces.overrides import Override
 from abaw_submit.faces.settings import CropSettings
+from abaw_submit.faces.timeline import SLACK_ROWS
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, write_text
 
 SUMMARY_NAME = "summary.csv"
-SUMMARY_COLUMNS = ("decoded", "official", "rows", "found", "filled", "longest_gap", "bad_packets")
+SUMMARY_COLUMNS = (
+    "decoded",
+    "official",
+    "rows",
+    "found",
+    "filled",
+    "longest_gap",
+    "bad_packets",
+    "lost",
+    "without_row",
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,25 @@ class CropReport:
     tracks: dict[str, dict[str, Any]]
     failures: list[tuple[str, str]]
     fresh: bool = True
+
+    @property
+    def damaged(self) -> list[str]:
+        """A line for each track whose video did not decode wholly, or has more pictures than rows."""
+        return [damage(track, r) for track, r in self.tracks.items() if is_damaged(r)]
+
+
+def is_damaged(record: dict[str, Any]) -> bool:
+    """Whether a track's record speaks of lost pictures, or of more pictures than rows."""
+    return bool(record["bad_packets"] or record["lost"] or record["without_row"] > SLACK_ROWS)
+
+
+def damage(track: str, record: dict[str, Any]) -> str:
+    """What was lost of a track's video, in one line."""
+    official = "" if record["official"] is None else f", {record['official']} official rows"
+    return (
+        f"{track}: {record['decoded']} pictures decode{official}; {record['bad_packets']} bad packets,"
+        f" {record['lost']} rows lost their picture, {record['without_row']} pictures have no row."
+    )
 
 
 def crop_corpus(
@@ -128,6 +158,9 @@ def crop_corpus(
             stage.output(out / track / TRACK_RECORD)
             for what in ("rows", "found", "filled"):
                 stage.count(what, record[what])
+            for what in ("bad_packets", "lost", "without_row"):
+                if record.get(what):
+                    stage.count(what.replace("_", " "), record[what])
         stage.count("tracks", len(report.tracks))
         write_text(out / SUMMARY_NAME, summary(report.tracks))
         stage.output(out / SUMMARY_NAME)
