@@ -51,7 +51,7 @@ def timeline(
     """The rows of the decoded pictures of a damaged video.
 
     Of counting, of the packets' time stamps, and of the stamps at a steady rate (where packets are gone too),
-    the one whose number of rows is nearest to the official one is taken; with no official number the packets'.
+    the one whose number of rows is nearest to the official one is taken; without one, the packets' stamps.
 
     Args:
         decoded_s: times of the decoded pictures, ascending.

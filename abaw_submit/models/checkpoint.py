@@ -7,6 +7,8 @@ is loaded with weights_only.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import pickle
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from abaw_submit.config import read_toml
 from abaw_submit.errors import UserError
+from abaw_submit.notices import say
 from abaw_submit.store import atomic_path, write_text
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 WEIGHTS_NAME = "model.safetensors"
 CONFIG_NAME = "config.toml"
 LAST_NAME = "last.pt"
+_SEAL = b"abaw-sha256:"  # after torch's bytes, before their checksum
 
 
 def is_main_process() -> bool:
@@ -83,17 +87,21 @@ def write_weights(folder: Path, state: Mapping[str, Tensor]) -> Path:
 
 
 def write_last(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write `last.pt`, from which a killed run goes on."""
+    """Write `last.pt`, from which a killed run goes on; its last bytes are a checksum of the others."""
     import torch
 
     with atomic_path(folder / LAST_NAME) as temporary:
         torch.save(dict(state), temporary)
+        with temporary.open("r+b") as handle:
+            digest = hashlib.file_digest(handle, "sha256").digest()
+            handle.seek(0, os.SEEK_END)
+            handle.write(_SEAL + digest)
 
 
 def read_last(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     """The state of a killed run with the same settings and inputs, or None to start afresh.
 
-    A file of another run, or one that cannot be read, is not an error: the work is done again.
+    A file of another run, or one that is damaged, is not an error: the work is done again, and that is said.
     """
     import torch
 
@@ -101,12 +109,31 @@ def read_last(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        whole = io.BytesIO(_sealed_bytes(path))
+        state = torch.load(whole, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError):
+        state = None
+    if not isinstance(state, dict):
+        say(f"{path} is damaged or of an earlier version: training starts afresh.")
         return None
-    if not isinstance(state, dict) or state.get("fingerprint") != fingerprint:
+    if state.get("fingerprint") != fingerprint:
+        say(f"{path} is the state of a run with other settings or inputs: training starts afresh.")
         return None
     return state
+
+
+def _sealed_bytes(path: Path) -> bytes:
+    """The bytes before the checksum.
+
+    Raises:
+        ValueError: they are not what was written.
+    """
+    data = path.read_bytes()
+    end = len(data) - len(_SEAL) - hashlib.sha256().digest_size
+    whole = data[: max(end, 0)]
+    if data[max(end, 0) :] != _SEAL + hashlib.sha256(whole).digest():
+        raise ValueError("checksum")
+    return whole
 
 
 def recognise(entry: Path) -> bool:

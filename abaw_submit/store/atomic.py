@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from abaw_submit.store.process import is_dead, this_process
 
 TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8}-\d+-\d+)-")
 _LONGEST_STEM = 40  # characters of the name kept in a temporary one: a long name must not become too long
+_NEARLY_NOTHING = 1 << 20  # bytes: of a full disk torch says only that its position is not what it should be
 _ABANDONED_S = 7 * 24 * 3600.0  # leftovers of other machines, whose processes cannot be asked
 
 
@@ -57,8 +59,25 @@ def atomic_path(path: Path | str, own: Callable[[Path], bool] | None = None) -> 
             with temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
             os.replace(temporary, path)
+    except Exception as error:
+        full = _full_disk(path, error)
+        if full is not None:
+            raise full from None
+        raise
     finally:
         _remove(temporary)
+
+
+def _full_disk(path: Path, error: Exception) -> OSError | None:
+    """The plain error of a full disk behind what h5py, torch and safetensors make of it, or None."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number not in (errno.ENOSPC, errno.EDQUOT):
+        text = str(error)
+        told = next((n for n in (errno.ENOSPC, errno.EDQUOT) if os.strerror(n) in text), None)
+        torch_says = isinstance(error, RuntimeError) and "inline_container" in text
+        full = torch_says and shutil.disk_usage(path.parent).free < _NEARLY_NOTHING
+        number = errno.ENOSPC if full else told
+    return None if number is None else OSError(number, os.strerror(number), str(path))
 
 
 def _replace_folder(temporary: Path, path: Path, own: Callable[[Path], bool] | None) -> None:

@@ -6,7 +6,6 @@ tail too, and a track shorter than a clip is padded and masked.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.features.cache import FeatureFile, feature_path, read_features
 from abaw_submit.features.registry import AUDIO, EXTRACTORS
 from abaw_submit.models.sequence.streams import PICTURE, SOUND, Stream
+from abaw_submit.scratch import scratch_array
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,7 @@ def _sources(files: Sequence[FeatureFile]) -> list[Source]:
 def _allocate(shape: tuple[int, int], cache_gib: float) -> Any:
     if shape[0] * shape[1] * 2 <= cache_gib * 2**30:
         return np.zeros(shape, np.float16)
-    # unlinked at once: nothing to clean up, whatever ends this process
-    with tempfile.TemporaryFile(prefix="abaw-features-") as file:
-        return np.memmap(file, np.float16, "w+", shape=shape)
+    return scratch_array(shape, np.float16, "features")
 
 
 def clip_starts(rows: int, clip_rows: int, offset: int, stride_rows: int = 0) -> list[int]:

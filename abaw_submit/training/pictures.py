@@ -9,7 +9,6 @@ by threads.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +22,7 @@ from torch import Tensor
 from abaw_submit.arrays import U8
 from abaw_submit.corpus.crops import load_crop
 from abaw_submit.progress import Progress
+from abaw_submit.scratch import scratch_array
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _CHUNK = 512
@@ -50,9 +50,7 @@ class Pictures:
         self._cache: Any = None
         shape = (len(self.paths), size_px, size_px, 3)
         if self.paths and np.prod(shape, dtype=np.int64) <= cache_gib * 2**30:
-            # unlinked at once: nothing to clean up, whatever ends this process
-            with tempfile.TemporaryFile(prefix="abaw-pictures-") as file:
-                cache = np.memmap(file, np.uint8, "w+", shape=shape)
+            cache = scratch_array(shape, np.uint8, "decoded pictures")
             starts = range(0, len(self.paths), _CHUNK)
             for start in progress(starts, len(starts), "decode pictures") if progress else starts:
                 self._decode_into(cache[start : start + _CHUNK], range(start, len(self.paths)))

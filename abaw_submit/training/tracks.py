@@ -14,6 +14,7 @@ from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import Task
 from abaw_submit.training.folds import OFFICIAL, Fold, make_splits, read_splits
+from abaw_submit.training.splitcheck import refuse_bad_fold
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def read_division(task: Task, annotations: Path, splits: Path | None, fold: str)
         if read.task != task.name:
             raise UserError(f"{splits} divides the tracks of {read.task}; expected {task.name}.")
         chosen = read.fold(fold)
+        if set(chosen.train) | set(chosen.validation) <= set(found):  # else it is said below what is missing
+            refuse_bad_fold(read, fold, found, str(splits))
     else:
         if fold != OFFICIAL:
             raise UserError(f'Fold "{fold}" needs --splits; without it only "official" is known.')

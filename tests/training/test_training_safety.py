@@ -1,0 +1,197 @@
+"""Stopped, resumed and refused trainings, with real processes and files."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from abaw_submit.corpus.annotations import read_annotation_set
+from abaw_submit.errors import UserError
+from abaw_submit.models.checkpoint import LAST_NAME, read_last, write_last
+from abaw_submit.scratch import scratch_array
+from abaw_submit.tasks import VA
+from abaw_submit.training.folds import Fold, make_splits, write_splits
+from abaw_submit.training.tracks import read_division
+
+TMF = (
+    "--conv-dim 16 --model-dim 16 --feedforward-dim 16 --layers 1 --heads 2 --head-dim 8 --clip-rows 16"
+    " --batch 2"
+)
+
+
+STEPS = """
+import abaw_submit.training.loop as loop
+from abaw_submit.cli import main
+step = loop._Run.one_step
+def told(self, *rest):
+    loss = step(self, *rest)
+    print("step", flush=True)
+    return loss
+loop._Run.one_step = told
+main()
+"""
+
+
+def start(corpus, out):
+    words = [
+        *[sys.executable, "-c", STEPS, "train", "--task", "VA", "--annotations", corpus.annotations],
+        *["--features", corpus.features("visual"), "--splits", corpus.splits("VA"), "--fold", "0"],
+        *["--out", out, "--epochs", "8", *TMF.split()],
+    ]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_sigterm_saves_the_state_and_the_run_goes_on_to_the_same_bytes(corpus, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    told = start(corpus, whole).communicate()[0]
+    steps = told.count("step\n")
+    worker = start(corpus, stopped)
+    for _ in range(steps // 2):
+        worker.stdout.readline()
+    worker.send_signal(signal.SIGTERM)
+    more, words = worker.communicate(timeout=30)
+    assert worker.returncode == 128 + signal.SIGTERM
+    assert words.splitlines()[-1] == "Stopped by SIGTERM. Run the same command again to go on."
+    assert "Traceback" not in words
+    assert not (stopped / "record.json").exists()
+    done = steps // 2 + more.count("step\n")
+    assert start(corpus, stopped).communicate()[0].count("step\n") == steps - done
+    for name in ("model.safetensors", "history.csv", "scores_validation.h5"):
+        assert (whole / name).read_bytes() == (stopped / name).read_bytes()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 40, 500])
+def test_a_truncated_state_is_a_fresh_start_said_aloud(tmp_path, capsys, cut):
+    import torch
+
+    write_last(tmp_path, {"fingerprint": "run", "model": {"w": torch.ones(50)}})
+    data = (tmp_path / LAST_NAME).read_bytes()
+    (tmp_path / LAST_NAME).write_bytes(data[: len(data) - cut])
+    state = read_last(tmp_path, "run")
+    assert (state is None) == bool(cut)
+    assert ("is damaged or of an earlier version: training starts afresh" in capsys.readouterr().err) == bool(
+        cut
+    )
+
+
+def test_no_flipped_bit_is_resumed(tmp_path, capsys):
+    import torch
+
+    write_last(tmp_path, {"fingerprint": "run", "model": {"w": torch.ones(500)}})
+    data = (tmp_path / LAST_NAME).read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(250):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        (tmp_path / LAST_NAME).write_bytes(damaged)
+        assert read_last(tmp_path, "run") is None
+    assert capsys.readouterr().err.count("starts afresh") == 250
+
+
+@pytest.fixture
+def folds(corpus, tmp_path):
+    """A function: change the folds, write them, and try to train on fold 0."""
+    annotations = read_annotation_set(corpus.annotations, VA)
+    made = make_splits(annotations, VA, folds=2, seed=0, official=False)
+
+    def run(change=lambda splits: splits):
+        write_splits(tmp_path / "folds.json", change(made))
+        return read_division(VA, corpus.annotations, tmp_path / "folds.json", "0")
+
+    return run
+
+
+def first(splits, train=None, validation=None):
+    fold = splits.folds[0]
+    one = Fold(fold.name, train or fold.train, validation or fold.validation)
+    return dataclasses.replace(splits, folds=[one, *splits.folds[1:]])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s: first(s, train=[*s.folds[0].train, s.folds[0].validation[0]]),
+            "in training and in validation",
+        ),
+        (lambda s: first(s, train=[*s.folds[0].train, s.folds[0].train[0]]), "twice in training"),
+        (lambda s: first(s, train=s.folds[0].train[1:]), "missing"),
+        (lambda s: dataclasses.replace(s, folds=[*s.folds, s.folds[0]]), 'fold name "0" twice'),
+        (lambda s: dataclasses.replace(s, source="0123456789abcdef"), "labels or tracks differ"),
+    ],
+)
+def test_bad_folds_are_refused(folds, change, message):
+    assert folds().fold.name == "0"
+    with pytest.raises(UserError, match=message):
+        folds(change)
+
+
+def test_a_temporary_folder_without_room_is_an_error_and_no_bus_error(tmp_path, monkeypatch):
+    small = tmp_path / "small"
+    small.mkdir()
+    code = (
+        "import tempfile, sys; tempfile.tempdir = sys.argv[1]\n"
+        "from abaw_submit.scratch import scratch_array\n"
+        "from abaw_submit.errors import UserError\n"
+        "try:\n    scratch_array((1 << 22,), 'f4', 'pictures')[:] = 1\n"
+        "except UserError as error:\n    print(error)\n"
+    )
+    script = f'mount -t tmpfs -o size=1m tmpfs {small} && exec "$@"'
+    words = ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, "-c", code, small]
+    if os.geteuid() or subprocess.run([*words[:5], "sh", "true"], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    answer = subprocess.run(words, capture_output=True, text=True)
+    assert "The pictures need 0.0 GiB in" in answer.stdout
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert scratch_array((3, 2), np.uint8, "x").sum() == 0
+
+
+def children(pid):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parts = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(parts[1]) == pid and parts[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def test_sigterm_ends_the_workers_of_extract_too(corpus, tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import time\nclass Slow:\n    kind, needs_weights, identity, dim, size_px = 'visual', False, 'slow', 1, 8\n"
+        "    def __call__(self, images):\n        time.sleep(60)\n"
+    )
+    words = [
+        sys.executable,
+        "-m",
+        "abaw_submit",
+        "extract",
+        "--extractor",
+        "slow:Slow",
+        "--crops",
+        corpus.crops,
+    ]
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    worker = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 30
+    while len(children(worker.pid)) < 3 and worker.poll() is None and time.monotonic() < until:
+        pass
+    started = children(worker.pid)
+    worker.send_signal(signal.SIGTERM)
+    words = worker.communicate(timeout=20)[1]
+    assert worker.returncode == 143, words
+    assert words.endswith("Stopped by SIGTERM. Run the same command again to go on.\n")
+    assert "Traceback" not in words
+    assert started
+    until = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in started) and time.monotonic() < until:
+        pass
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
