@@ -166,19 +166,12 @@ def children(pid):
 
 def test_sigterm_ends_the_workers_of_extract_too(corpus, tmp_path):
     (tmp_path / "slow.py").write_text(
-        "import time\nclass Slow:\n    kind, needs_weights, identity, dim, size_px = 'visual', False, 'slow', 1, 8\n"
+        "import time\nclass Slow:\n    kind, needs_weights, identity = 'visual', False, 'slow'\n"
+        "    dim, size_px = 1, 8\n"
         "    def __call__(self, images):\n        time.sleep(60)\n"
     )
-    words = [
-        sys.executable,
-        "-m",
-        "abaw_submit",
-        "extract",
-        "--extractor",
-        "slow:Slow",
-        "--crops",
-        corpus.crops,
-    ]
+    words = [*[sys.executable, "-m", "abaw_submit", "extract"], "--extractor", "slow:Slow"]
+    words += ["--crops", corpus.crops, "--out", tmp_path / "out", "--jobs", "2"]
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     worker = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 30
