@@ -24,13 +24,13 @@ _KINDS = "biuf"
 
 
 @contextmanager
-def open_hdf5(path: Path, advice: str = "Make it again.") -> Iterator[h5py.File]:
+def open_hdf5(path: Path | str, advice: str = "Make it again.") -> Iterator[h5py.File]:
     """An HDF5 file opened for reading; whatever goes wrong inside becomes one message.
 
     Raises:
         UserError: it cannot be read, or a part of it is damaged.
     """
-    if not path.is_file():
+    if not Path(path).is_file():
         raise UserError(f"{path} is no file.")
     try:
         with h5py.File(path, "r") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -11,23 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.errors import UserError
+from abaw_submit.hdf5 import open_hdf5
+
+__all__ = ["datasets", "open_hdf5", "read_dataset"]
 
 _SMALL_BYTES = 1 << 20
 _BEST_RATIO = 1100  # deflate cannot do better than 1032 to 1
-
-
-def open_hdf5(path: Path | str) -> h5py.File:
-    """Open a file for reading.
-
-    Raises:
-        UserError: it is no HDF5, or damaged.
-    """
-    try:
-        return h5py.File(path, "r")
-    except (OSError, RuntimeError, ValueError):
-        raise UserError(
-            f"{path} cannot be read as HDF5: damaged, or cut off while it was written. Make it again."
-        ) from None
 
 
 def datasets(group: h5py.Group, where: str) -> Iterator[tuple[tuple[str, ...], h5py.Dataset]]:

@@ -2,11 +2,10 @@
 
 import dataclasses
 import os
+import select
 import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,39 +151,25 @@ def test_a_temporary_folder_without_room_is_an_error_and_no_bus_error(tmp_path, 
     assert scratch_array((3, 2), np.uint8, "x").sum() == 0
 
 
-def children(pid):
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parts = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(parts[1]) == pid and parts[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
 def test_sigterm_ends_the_workers_of_extract_too(corpus, tmp_path):
+    told = tmp_path / "told"
+    os.mkfifo(told)
     (tmp_path / "slow.py").write_text(
-        "import time\nclass Slow:\n    kind, needs_weights, identity = 'visual', False, 'slow'\n"
+        "import os, time\nclass Slow:\n    kind, needs_weights, identity = 'visual', False, 'slow'\n"
         "    dim, size_px = 1, 8\n"
-        "    def __call__(self, images):\n        time.sleep(60)\n"
+        f"    def __call__(self, images):\n        open({str(told)!r}, 'w').write(f'{{os.getpid()}} ')\n"
+        "        time.sleep(60)\n"
     )
     words = [*[sys.executable, "-m", "abaw_submit", "extract"], "--extractor", "slow:Slow"]
     words += ["--crops", corpus.crops, "--out", tmp_path / "out", "--jobs", "2"]
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     worker = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 30
-    while len(children(worker.pid)) < 3 and worker.poll() is None and time.monotonic() < until:
-        pass
-    started = children(worker.pid)
+    busy = [os.pidfd_open(int(pid)) for pid in told.read_text().split()]
+    assert busy
     worker.send_signal(signal.SIGTERM)
-    words = worker.communicate(timeout=20)[1]
-    assert worker.returncode == 143, words
-    assert words.endswith("Stopped by SIGTERM. Run the same command again to go on.\n")
-    assert "Traceback" not in words
-    assert started
-    until = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in started) and time.monotonic() < until:
-        pass
-    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+    said = worker.communicate(timeout=20)[1]
+    assert worker.returncode == 143, said
+    assert said.endswith("Stopped by SIGTERM. Run the same command again to go on.\n")
+    assert "Traceback" not in said
+    ended, _, _ = select.select(busy, [], [], 10)  # a process's file descriptor is ready when it has ended
+    assert set(ended) == set(busy)
