@@ -81,42 +81,59 @@ def _show(found: Understood) -> None:
 
 
 @click.command(name="import-features", cls=Command)
-@click.argument("source", type=IN_DIR)
+@click.argument("source", type=IN_PATH)
 @click.option("--name", required=True, help="What made them; goes into the files.")
 @click.option("--crops", type=IN_DIR, help="Crops with ledgers: rows and times.")
 @click.option(
     "--annotations", type=IN_PATH, help="Without crops: annotations or a template that give the rows."
 )
-@click.option("--columns", help="Of a CSV, only columns whose name matches this regular expression.")
-@click.option("--slack", type=click.IntRange(min=0), default=3, help="Rows a file may differ by at its end.")
 @click.option("--out", type=OUT_PATH, required=True, help="Folder of the <track>.h5 files to write.")
+@click.option("--columns", help="Only columns whose name matches this regular expression.")
+@click.option("--slack", type=click.IntRange(min=0), default=3, help="Rows a file may differ by at its end.")
+@click.option("--first-frame", type=click.IntRange(0, 1), help="Number of a track's first frame.")
+@click.option("--header/--no-header", default=None, help="Whether text begins with a header line.")
+@click.option("--key", help="Where a file has several arrays: the name of the one to read.")
+@click.option("--only", help="Read only files whose path matches.")
+@click.option(
+    "--segments",
+    type=click.Choice(["seconds", "milliseconds", "frames"]),
+    help="Unit of `start` and `end`, where a vector holds for an interval. Default: as the names say.",
+)
+@click.option(
+    "--segment-end",
+    type=click.Choice(["inclusive", "exclusive"]),
+    help="Intervals in frames: whether the last frame is in it.",
+)
 def import_features(
-    source: Path,
-    name: str,
-    crops: Path | None,
-    annotations: Path | None,
-    columns: str | None,
-    slack: int,
-    out: Path,
+    source: Path, name: str, crops: Path | None, annotations: Path | None, out: Path, **options: Any
 ) -> None:
-    """Bring features made elsewhere into the cache: <track>.csv (OpenFace too), .npy or .npz.
+    """Bring features made elsewhere into the cache: text (OpenFace too), npy, npz, HDF5, pickles, JSON, MATLAB.
 
-    Row k of a file is frame k, or what its column `frame` says. Row counts are checked against the crops or
-    the annotations; a few rows more or fewer at the end (--slack) are cut or marked not valid.
+    SOURCE holds a file a track, a folder of a file a frame for each track, or one file for all. Row k is frame
+    k, or what its frame number says. Vectors with `start` and `end` hold for an interval; overlaps are averaged
+    by time. Row counts are checked against the crops or the annotations; a few rows more or fewer at the end
+    (--slack) are cut or marked not valid.
 
     \b
     Example: abaw-submit import-features openface/ --name openface --columns '^AU.*_r$' --crops crops/ --out features/openface
     """  # noqa: E501 - a command to copy
-    from abaw_submit.features.importers import import_folder
+    from abaw_submit.features.importers import FeatureOptions, import_folder
 
     report = import_folder(
-        source, out, name=name, crops=crops, annotations=annotations, columns=columns, slack=slack
+        source,
+        out,
+        name=name,
+        crops=crops,
+        annotations=annotations,
+        options=FeatureOptions(**options),
+        progress=progress,
     )
     if not report.fresh:
         click.echo(f"{out} is up to date.")
         return
     done = [r for r in report.results if r.problem is None]
-    click.echo(f"{out}: {len(done)} tracks, {sum(r.rows for r in done)} rows.")
+    rows, valid = sum(r.rows for r in done), sum(r.valid_rows for r in done)
+    click.echo(f"{out}: {len(done)} tracks, {rows} rows, {valid} of them valid; {'; '.join(report.notes)}.")
     for track, why in report.failures[:SHOWN_FAILURES]:
         click.echo(f"{track}: {why}", err=True)
     if report.failures:

@@ -1,38 +1,79 @@
-"""Features made elsewhere: CSV (OpenFace too), npy and npz files into the cache."""
+"""The stage `import-features`: features made elsewhere, in any layout, into the cache."""
 
 from __future__ import annotations
 
+import hashlib
 import re
-import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
+from abaw_submit.arrays import F32, F64, Mask
 from abaw_submit.corpus.ledger import read_ledger
 from abaw_submit.corpus.rows import official_rows
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import feature_path, is_features_file, write_features
 from abaw_submit.features.extract import ExtractReport, TrackResult, cropped_tracks
+from abaw_submit.features.foreign import READING, FeatureRows, feature_parts, read_table
+from abaw_submit.features.segments import frame_intervals, row_edges, spread
+from abaw_submit.progress import Progress, quiet
+from abaw_submit.scores.sniff.frames import TrackRows, first_frame
+from abaw_submit.scores.sniff.names import known_track
+from abaw_submit.scores.sniff.sources import frames_of_folder, list_files, numbers_in_names, read_file
+from abaw_submit.scores.sniff.table import Options
+from abaw_submit.scores.sniff.understand import Expected, settle_first_rows
 from abaw_submit.store import Stage, fingerprint, sha256_file
 
-SUFFIXES = (".csv", ".npy", ".npz")
-FRAME_COLUMNS = ("frame", "row")  # 1-based number of the frame
-TIME_COLUMNS = ("timestamp", "time_s")
-VALID_COLUMNS = ("success", "valid")
-OTHER_COLUMNS = ("face_id", "confidence")  # OpenFace's; never features unless asked for by name
+_KEPT_BYTES = 1 << 30  # features kept in memory until it is known where frames are counted from
+_MOST_SHARED = 50  # files that hold several tracks each
 
 
 @dataclass(frozen=True)
-class Table:
-    """One file as read: row numbers (n,) 0-based, values (n, dim), valid (n,)."""
+class FeatureOptions:
+    """What a user may say to settle what a file leaves open.
 
-    rows: npt.NDArray[np.int64]
-    values: npt.NDArray[np.float32]
-    valid: npt.NDArray[np.bool_]
+    Attributes:
+        columns: regular expression for the names of the feature columns; None takes all numbers.
+        slack: rows a file may have more, or fewer without frame numbers, at its end.
+        first_frame: the number of a track's first frame, 0 or 1; None finds out.
+        header: whether text has a header line; None finds out.
+        key: which array where a file has several.
+        only: pattern of the files to read.
+        segments: unit of intervals: "seconds", "milliseconds", "frames"; None: as their names say.
+        segment_end: whether the last frame of an interval is in it: "inclusive", "exclusive".
+    """
+
+    columns: str | None = None
+    slack: int = 3
+    first_frame: int | None = None
+    header: bool | None = None
+    key: str | None = None
+    only: str | None = None
+    segments: str | None = None
+    segment_end: str | None = None
+
+    def reading(self) -> Options:
+        """The options of the readers."""
+        return replace(
+            READING, first_frame=self.first_frame, header=self.header, key=self.key, only=self.only
+        )
+
+
+@dataclass(frozen=True)
+class ImportReport(ExtractReport):
+    """What became of all tracks, and what was understood."""
+
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Where one track's features lie: a file, a folder of a file a frame, or a part of a shared file."""
+
+    paths: tuple[Path, ...]
+    read: Callable[[], FeatureRows]
 
 
 def import_folder(
@@ -44,149 +85,311 @@ def import_folder(
     annotations: Path | None = None,
     columns: str | None = None,
     slack: int = 3,
-) -> ExtractReport:
-    """Import a folder of `<track>.csv`, `.npy` or `.npz`.
+    options: FeatureOptions | None = None,
+    progress: Progress = quiet,
+) -> ImportReport:
+    """Import features: a file a track, a file a frame, or one file for all, of any format `sniff` reads.
 
     Args:
-        source: the folder; files of tracks that are not expected are left alone.
+        source: the folder or file; files of tracks that are not expected are left alone.
         out: folder of the features files.
         name: what made the features.
         crops: crops whose ledgers give rows and times; or else
         annotations: annotations or a template that give the rows (times are unknown then: NaN).
-        columns: regular expression for the columns of a CSV; None takes all numbers.
-        slack: rows a file may differ by at its end.
+        columns: short for `options.columns`.
+        slack: short for `options.slack`.
+        options: what the user settled.
+        progress: shows how far it is.
 
     Raises:
         UserError: neither crops nor annotations are given, or no file fits a track.
     """
+    given = options or FeatureOptions(columns=columns, slack=slack)
+    pattern = _pattern(given.columns)
     expected = _expected(crops, annotations)
-    files = _files(source, expected)
-    pattern = _pattern(columns)
+    units = _find_units(source, expected, given, pattern)
+    files = sorted({path for unit in units.values() for path in unit.paths})
+    settings = {
+        **given.__dict__,
+        "name": name,
+        "rows": {t: [len(e), _digest(e)] for t, e in expected.items()},
+    }
     stage = Stage(
         "import-features",
         out,
-        settings={
-            "name": name,
-            "columns": columns,
-            "slack": slack,
-            "rows": {t: len(e) for t, e in expected.items()},
-        },
-        inputs=list(files.values()),
+        settings=settings,
+        inputs=files,
         reads=[source, *([crops] if crops else [])],
         recognises=is_features_file,
     )
     if stage.done():
-        return ExtractReport([], fresh=False)
-    results = []
+        return ImportReport([], fresh=False)
     with stage:
-        for track, times in expected.items():
-            if track not in files:
-                result = TrackResult(track, problem=f"no {track}.csv, .npy or .npz in {source}")
-            else:
-                result = _import_track(files[track], track, out, times, name, pattern, slack)
-            results.append(result)
+        results, notes = _Import(out, name, given, expected, units).run(source, progress)
+        for result in results:
             if result.problem is not None:
-                stage.fail(track, result.problem)
+                stage.fail(result.track, result.problem)
             else:
-                stage.output(feature_path(out, track))
+                stage.output(feature_path(out, result.track))
                 stage.count("rows", result.rows)
-    return ExtractReport(results)
+    return ImportReport(results, True, notes)
 
 
-def read_table(path: Path, columns: re.Pattern[str] | None = None) -> Table:
-    """Read one file.
+class _Import:
+    """One run: reads every track, waits with those whose frame numbers need the others to be understood."""
 
-    A CSV needs a header. Columns `frame` (or `row`), `timestamp`, `success` (or `valid`), `face_id` and
-    `confidence` are not features; of several faces in a frame the most confident is taken.
+    def __init__(
+        self,
+        out: Path,
+        name: str,
+        options: FeatureOptions,
+        expected: Mapping[str, F64],
+        units: Mapping[str, _Unit],
+    ) -> None:
+        self.out, self.name, self.options = out, name, options
+        self.expected, self.units = expected, units
+        self.results: dict[str, TrackResult] = {}
+        self.seen: FeatureRows | None = None
+
+    def run(self, source: Path, progress: Progress) -> tuple[list[TrackResult], list[str]]:
+        """All tracks in the order expected, and what was understood."""
+        waiting: dict[str, FeatureRows | None] = {}
+        numbered: list[TrackRows] = []
+        kept = 0
+        openface = False
+        for track in progress(list(self.expected), label="import"):
+            if track not in self.units:
+                self._fail(track, f"no {track}.csv, .npy, .npz or the like in {source}")
+                continue
+            part = self._try(track, self.units[track].read)
+            if part is None:
+                continue
+            self.seen, openface = self.seen or part, openface or part.openface
+            if part.frames is None or part.intervals is not None:
+                self._write(track, part, 0)
+                continue
+            bounds = np.array([part.frames.min(), part.frames.max()])
+            numbered.append(TrackRows(track, np.empty((2, 0)), bounds, None, part.where))
+            kept += part.values.nbytes
+            waiting[track] = part if kept < _KEPT_BYTES else None
+        base = self._base(numbered, openface) if numbered else None
+        for track in progress(list(waiting), label="write"):
+            if base is not None:
+                part = waiting.pop(track) or self._try(track, self.units[track].read)
+                if part is not None:
+                    self._write(track, part, base)
+        return [self.results[track] for track in self.expected], self._notes(base)
+
+    def _base(self, numbered: Sequence[TrackRows], openface: bool) -> int | None:
+        lowest = min(int(part.frames.min()) for part in numbered if part.frames is not None)
+        if self.options.first_frame is None and openface and lowest > 0:
+            return 1  # OpenFace counts from 1
+        rows = {track: len(times) for track, times in self.expected.items()}
+        try:
+            return first_frame(numbered, self.options.reading(), rows)
+        except UserError as error:
+            for part in numbered:
+                self._fail(part.track, str(error))
+            return None
+
+    def _try(self, track: str, read: Callable[[], FeatureRows]) -> FeatureRows | None:
+        """One bad file never stops the others."""
+        try:
+            return read()
+        except UserError as error:
+            self._fail(track, str(error))
+        except (OSError, MemoryError) as error:
+            self._fail(track, f"cannot be read: {error}")
+        return None
+
+    def _fail(self, track: str, why: str) -> None:
+        self.results[track] = TrackResult(track, problem=why)
+
+    def _write(self, track: str, part: FeatureRows, base: int) -> None:
+        times = self.expected[track]
+        try:
+            if part.intervals is not None:
+                values, valid = self._spread(part, times)
+            else:
+                values, valid = self._place(part, base, len(times))
+            mark = fingerprint(
+                "import",
+                self.name,
+                [sha256_file(path) for path in self.units[track].paths],
+                self.options.__dict__,
+                base,
+                len(times),
+                _digest(times),
+            )
+            path = feature_path(self.out, track)
+            write_features(path, values, valid, times, extractor=self.name, fingerprint=mark)
+        except UserError as error:
+            self._fail(track, str(error))
+            return
+        self.results[track] = TrackResult(track, True, len(times), int(valid.sum()))
+
+    def _place(self, part: FeatureRows, base: int, count: int) -> tuple[F32, Mask]:
+        """Rows at their places; a few more at the end are cut, a few fewer left not valid.
+
+        Raises:
+            UserError: more rows than the track can have, or fewer and no frame numbers that say which.
+        """
+        rows = np.arange(len(part.values)) if part.frames is None else part.frames - base
+        last = int(rows.max()) + 1 if len(rows) else 0
+        slack = self.options.slack
+        if last > count + slack or (part.frames is None and last < count - slack):
+            raise UserError(
+                f"{part.where}: {last} rows; expected {count} (at most {slack} more or fewer)."
+                + ("" if part.frames is None else f" Frames were counted from {base}.")
+            )
+        inside = rows < count
+        values = np.zeros((count, part.values.shape[1]), np.float32)
+        valid = np.zeros(count, bool)
+        values[rows[inside]] = part.values[inside]
+        valid[rows[inside]] = part.valid[inside]
+        return values, valid
+
+    def _spread(self, part: FeatureRows, times: F64) -> tuple[F32, Mask]:
+        assert part.intervals is not None
+        unit = self.options.segments or part.unit
+        if unit == "frames":
+            stretch = frame_intervals(
+                part.intervals, self.options.first_frame, self.options.segment_end, part.where
+            )
+            starts = np.arange(len(times), dtype=np.float64)
+            ends = starts + 1
+        else:
+            stretch = part.intervals / (1000 if unit == "milliseconds" else 1)
+            starts, ends = row_edges(times, part.where)
+        return spread(part.values, part.valid, stretch, starts, ends, part.where)
+
+    def _notes(self, base: int | None) -> list[str]:
+        if self.seen is None:
+            return []
+        names = self.seen.columns
+        shown = f" ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})" if names else ""
+        notes = [f"{self.seen.values.shape[1]} numbers a row{shown}"]
+        if self.seen.intervals is not None:
+            unit = self.options.segments or self.seen.unit
+            notes.append(f"vectors hold for intervals in {unit}; overlaps are averaged by shared time")
+        elif base is None:
+            notes.append("no frame numbers: row k is frame k")
+        else:
+            notes.append(f"frame numbers counted from {base}")
+        return notes
+
+
+def _find_units(
+    source: Path, expected: Mapping[str, F64], options: FeatureOptions, pattern: re.Pattern[str] | None
+) -> dict[str, _Unit]:
+    """Where each expected track's features lie.
 
     Raises:
-        UserError: the file is broken, has no numbers, or a frame twice.
+        UserError: nothing fits a track, or two places fit one.
     """
-    if path.suffix == ".csv":
-        return _read_csv(path, columns)
-    try:
-        loaded = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is not a readable {path.suffix} file: {error}.") from None
-    valid = None
-    if path.suffix == ".npz":
-        with loaded:
-            key = "values" if "values" in loaded else next(iter(loaded.files), "")
-            if not key:
-                raise UserError(f"{path} holds no array. Expected one named values.")
-            values = loaded[key]
-            valid = loaded["valid"] if "valid" in loaded else None  # noqa: SIM401 - closes with the file
-    else:
-        values = loaded
-    if values.ndim != 2 or not np.issubdtype(values.dtype, np.number):
-        raise UserError(f"{path}: {values.dtype} array {values.shape}; expected numbers (rows, dim).")
-    good = np.isfinite(values).all(axis=1)
-    if valid is not None:
-        if valid.shape != good.shape:
-            raise UserError(f"{path}: valid is {valid.shape}; expected {good.shape}.")
-        good &= valid.astype(bool)
-    return Table(np.arange(len(values)), values.astype(np.float32), good)
+    if source.is_file():
+        units: dict[str, _Unit] = {}
+        _add_shared(units, source, expected, options, pattern, strict=True)
+        return units or _no_unit(source, expected)
+    units = {}
+    others: list[Path] = []
+    by_folder: dict[Path, list[Path]] = {}
+    for path in list_files(source, options.reading())[0]:
+        by_folder.setdefault(path.parent, []).append(path)
+    for folder, paths in by_folder.items():
+        owner = known_track(folder.name, expected) if folder != source else None
+        if owner and len(paths) > 1 and numbers_in_names([p.stem for p in paths]) is not None:
+            _add(units, owner, tuple(paths), _frame_files(folder, paths, options, pattern), source)
+            continue
+        for path in paths:
+            track = known_track(path.stem, expected) or (owner if len(paths) == 1 else None)
+            if track is None:
+                others.append(path)
+            else:
+                _add(units, track, (path,), _one_file(path, track, expected, options, pattern), source)
+    for path in others[:_MOST_SHARED] if not units else []:
+        _add_shared(units, path, expected, options, pattern, strict=len(others) == 1)
+    return units or _no_unit(source, expected)
 
 
-def _read_csv(path: Path, pattern: re.Pattern[str] | None) -> Table:
-    try:
-        frame = pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig", index_col=False)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: {str(error).strip()}. Expected a CSV with a header.") from None
-    frame.columns = frame.columns.str.strip()
-    known = {c.lower(): c for c in frame.columns}
-    special = {*FRAME_COLUMNS, *TIME_COLUMNS, *VALID_COLUMNS, *OTHER_COLUMNS}
-    if pattern is not None:
-        names = [c for c in frame.columns if pattern.search(c)]
-    else:
-        names = [c for c in frame.columns if c.lower() not in special]
-    if not names:
-        raise UserError(f"{path}: no feature column. It has {', '.join(frame.columns[:6])}, …")
-    text = [c for c in names if not pd.api.types.is_numeric_dtype(frame[c])]
-    if text:
-        raise UserError(f'{path}: column "{text[0]}" holds text. Choose columns with --columns.')
-    numbered = next((known[c] for c in FRAME_COLUMNS if c in known), None)
-    if numbered is not None and "confidence" in known:
-        frame = frame.sort_values([numbered, known["confidence"]], kind="stable")
-        frame = frame.drop_duplicates(numbered, keep="last")
-    rows = frame[numbered].to_numpy(np.int64) - 1 if numbered else np.arange(len(frame))
-    if len(np.unique(rows)) != len(rows) or (rows < 0).any():
-        raise UserError(f'{path}: column "{numbered}" has a frame twice or below 1.')
-    values = frame[names].to_numpy(np.float32)
-    valid = np.isfinite(values).all(axis=1)
-    success = next((known[c] for c in VALID_COLUMNS if c in known), None)
-    if success is not None:
-        valid &= frame[success].to_numpy(np.float64) > 0
-    return Table(rows, values, valid)
+def _no_unit(source: Path, expected: Mapping[str, F64]) -> dict[str, _Unit]:
+    raise UserError(
+        f"No file in {source} is named like a track ({', '.join(sorted(expected)[:3])}, …), and no file holds"
+        " several tracks by name."
+    )
 
 
-def _import_track(
-    file: Path,
+def _add(
+    units: dict[str, _Unit],
     track: str,
-    out: Path,
-    times: npt.NDArray[np.float64],
-    name: str,
+    paths: tuple[Path, ...],
+    read: Callable[[], FeatureRows],
+    source: Path,
+) -> None:
+    if track in units:
+        first, second = units[track].paths[0], paths[0]
+        raise UserError(f"{source} has {first.name} and {second.name}. Remove one of them.")
+    units[track] = _Unit(paths, read)
+
+
+def _one_file(
+    path: Path,
+    track: str,
+    expected: Mapping[str, F64],
+    options: FeatureOptions,
     pattern: re.Pattern[str] | None,
-    slack: int,
-) -> TrackResult:
+) -> Callable[[], FeatureRows]:
+    def read() -> FeatureRows:
+        tables = read_file(path, (path.stem,), options.reading(), None)
+        tables = settle_first_rows(tables, Expected({path.stem: len(expected[track])}, "the crops"))
+        parts = feature_parts(tables, pattern)
+        if len(parts) == 1:
+            return next(iter(parts.values()))
+        fitting = [name for name in parts if known_track(name, expected) == track]
+        if len(fitting) != 1:
+            raise UserError(
+                f"{path}: {len(parts)} arrays ({', '.join(list(parts)[:4])}). Say which one with --key NAME."
+            )
+        return parts[fitting[0]]
+
+    return read
+
+
+def _frame_files(
+    folder: Path, paths: Sequence[Path], options: FeatureOptions, pattern: re.Pattern[str] | None
+) -> Callable[[], FeatureRows]:
+    def read() -> FeatureRows:
+        found = [(path, read_file(path, (path.stem,), options.reading(), None)) for path in paths]
+        table = frames_of_folder(folder, (folder.name,), found, None)
+        if table is None:
+            raise UserError(f"{folder}: expected one vector in each file; {paths[0].name} holds more.")
+        return next(iter(feature_parts([table], pattern).values()))
+
+    return read
+
+
+def _add_shared(
+    units: dict[str, _Unit],
+    path: Path,
+    expected: Mapping[str, F64],
+    options: FeatureOptions,
+    pattern: re.Pattern[str] | None,
+    strict: bool,
+) -> None:
+    """The tracks of a file that holds several; what it holds stays in memory."""
     try:
-        table = read_table(file, pattern)
-        last = int(table.rows.max()) + 1 if len(table.rows) else 0
-        if abs(last - len(times)) > slack:
-            raise UserError(f"{file}: {last} rows; expected {len(times)} (at most {slack} more or fewer).")
-        inside = table.rows < len(times)
-        values = np.zeros((len(times), table.values.shape[1]), np.float32)
-        valid = np.zeros(len(times), bool)
-        values[table.rows[inside]] = table.values[inside]
-        valid[table.rows[inside]] = table.valid[inside]
-        mark = fingerprint("import", name, sha256_file(file), pattern and pattern.pattern, len(times))
-        write_features(feature_path(out, track), values, valid, times, extractor=name, fingerprint=mark)
-    except UserError as error:
-        return TrackResult(track, problem=str(error))
-    return TrackResult(track, True, len(times), int(valid.sum()))
+        parts = feature_parts(read_file(path, (path.stem,), options.reading(), None), pattern)
+    except UserError:
+        if strict:
+            raise
+        return
+    for name, part in parts.items():
+        track = known_track(name, expected) or (known_track(path.stem, expected) if len(parts) == 1 else None)
+        if track is not None:
+            _add(units, track, (path,), lambda part=part: part, path)  # type: ignore[misc]
 
 
-def _expected(crops: Path | None, annotations: Path | None) -> dict[str, npt.NDArray[np.float64]]:
+def _expected(crops: Path | None, annotations: Path | None) -> dict[str, F64]:
     """Track -> time of each row; NaN where unknown."""
     if crops is not None:
         return {track: read_ledger(crops / track).time_s for track in cropped_tracks(crops)}
@@ -196,19 +399,9 @@ def _expected(crops: Path | None, annotations: Path | None) -> dict[str, npt.NDA
     raise UserError("Row counts are unknown: give --crops, or --annotations.")
 
 
-def _files(source: Path, expected: Mapping[str, object]) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for path in sorted(source.iterdir()):
-        if path.suffix in SUFFIXES and path.stem in expected:
-            if path.stem in files:
-                raise UserError(f"{source} has {files[path.stem].name} and {path.name}. Remove one of them.")
-            files[path.stem] = path
-    if not files:
-        raise UserError(
-            f"No file in {source} is named like a track ({', '.join(sorted(expected)[:3])}, …) with"
-            f" {', '.join(SUFFIXES)}."
-        )
-    return files
+def _digest(times: F64) -> str:
+    """Identity of a track's times: new crops may have other ones."""
+    return hashlib.sha256(np.ascontiguousarray(times, np.float64).tobytes()).hexdigest()[:16]
 
 
 def _pattern(columns: str | None) -> re.Pattern[str] | None:
@@ -216,3 +409,6 @@ def _pattern(columns: str | None) -> re.Pattern[str] | None:
         return None if columns is None else re.compile(columns)
     except re.error as error:
         raise UserError(f'--columns "{columns}" is not a regular expression: {error}.') from None
+
+
+__all__ = ["FeatureOptions", "ImportReport", "import_folder", "read_table"]

@@ -32,6 +32,9 @@ _MAGIC = (
     (b"Rar!", "RAR"),
     (b"\xd0\xcf\x11\xe0", "Excel"),
 )
+_BY_SUFFIX = {
+    ".npy": "npy", ".npz": "npz", ".h5": "HDF5", ".hdf5": "HDF5", ".parquet": "Parquet", ".mat": "MATLAB",
+}  # fmt: skip
 PICTURE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"%PDF")
 
 
@@ -50,6 +53,8 @@ def format_of(path: Path, head: bytes) -> str:
         return "pickle"
     if path.suffix.lower() in (".pkl", ".pickle", ".p") and head[:1] in b"(}]cl":
         return "pickle"
+    if path.suffix.lower() in _BY_SUFFIX:  # a damaged head: its reader says so
+        return _BY_SUFFIX[path.suffix.lower()]
     if head.startswith(PICTURE_MAGIC):
         return "picture"
     if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and path.suffix.lower() not in (

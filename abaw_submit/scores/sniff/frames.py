@@ -63,7 +63,7 @@ def place(parts: Sequence[TrackRows], options: Options, rows: Mapping[str, int] 
     """
     numbered = [part for part in parts if part.frames is not None]
     notes: list[str] = []
-    base = _first_frame(numbered, options, rows) if numbered else None
+    base = first_frame(numbered, options, rows) if numbered else None
     tracks: dict[str, F64] = {}
     missing: dict[str, Index] = {}
     unsorted = 0
@@ -142,7 +142,17 @@ def refuse_missing(missing: Mapping[str, Index], tracks: Mapping[str, F64], base
     )
 
 
-def _first_frame(parts: Sequence[TrackRows], options: Options, rows: Mapping[str, int] | None) -> int:
+def first_frame(parts: Sequence[TrackRows], options: Options, rows: Mapping[str, int] | None) -> int:
+    """Whether counting starts at 0 or 1: by a frame 0, by the official counts, by the lowest numbers.
+
+    Args:
+        parts: tracks with frame numbers; only these are looked at.
+        options: `first_frame`, if the user said it.
+        rows: official row counts; None if unknown.
+
+    Raises:
+        UserError: it stays open.
+    """
     lowest = {part.track: int(part.frames.min()) for part in parts if part.frames is not None}
     least = min(lowest.values())
     zero = next((track for track, low in lowest.items() if low == 0), None)

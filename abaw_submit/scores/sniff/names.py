@@ -104,6 +104,23 @@ def track_names(names: Sequence[str], known: Collection[str] | None = None) -> t
     return plain, taken
 
 
+def known_track(name: str, known: Collection[str]) -> str | None:
+    """The official track that a name means, with or without endings such as `_feat.npy`; None if it is none.
+
+    >>> known_track("video2.mp4_feat", {"video2"}), known_track("video3", {"video2"})
+    ('video2', None)
+    """
+    for _ in range(4):
+        if name in known:
+            return name
+        match = _WORK.search(name)
+        shorter = without_suffix(name[: match.start()] if match else name)
+        if shorter == name:
+            return None
+        name = shorter
+    return None
+
+
 def _last_part(name: str, known: Collection[str] | None) -> str:
     """A name without the folders in front of it: `/data/videos/102.mp4` is of track 102."""
     if known and name in known:

@@ -68,7 +68,7 @@ def read_source(
     for folder, paths in _by_folder(progress(chosen, total=len(chosen), label="reading")):
         parts = folder.relative_to(source).parts
         found = [(p, read_file(p, (*parts, p.stem), options, task)) for p in paths]
-        stacked = _frames_of_folder(folder, parts, found, task)
+        stacked = frames_of_folder(folder, parts, found, task)
         tables += [stacked] if stacked is not None else [table for _, part in found for table in part]
     return Source(tables, left_out, len(chosen))
 
@@ -169,7 +169,7 @@ def _by_folder(paths: Iterator[Path]) -> Iterator[tuple[Path, list[Path]]]:
         yield group[0].parent, group
 
 
-def _frames_of_folder(
+def frames_of_folder(
     folder: Path, parts: tuple[str, ...], found: list[tuple[Path, list[Table]]], task: Task | None
 ) -> Table | None:
     """One table of a folder with a file a frame; None if the folder is not one.
@@ -189,7 +189,7 @@ def _frames_of_folder(
     single = [t.rows == 1 or (t.flat and t.rows == size) for t in tables]
     if tables[0].flat and task is not None and size not in (task.outputs, 1):
         return None
-    frames = _numbers_in_names([path.stem for path, _ in found])
+    frames = numbers_in_names([path.stem for path, _ in found])
     if frames is None or not any(single):
         return None
     if not all(single):
@@ -213,7 +213,7 @@ def _frames_of_folder(
     return replace(table, frames=np.array(frames, np.int64))
 
 
-def _numbers_in_names(stems: list[str]) -> list[int] | None:
+def numbers_in_names(stems: list[str]) -> list[int] | None:
     """The one number in which names differ; None if they differ in letters, or in more than one number."""
     pieces = [_DIGITS.split(stem) for stem in stems]
     if len({tuple(piece[::2]) for piece in pieces}) != 1 or len({len(piece) for piece in pieces}) != 1:

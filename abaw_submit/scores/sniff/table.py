@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -65,8 +65,9 @@ class Table:
         kind: what was recognised, in a few words.
         notes: what a user should know.
         matrix: (rows, columns), where all columns are numbers of one array.
-        doubtful_first: the first row ("0" or "0,1") may as well be the header pandas gives unnamed columns.
+        doubtful_first: the first row ("0", "0,1") may as well be the header pandas gives unnamed columns.
         flat: made of a one-dimensional array: one value a row, or one row alone.
+        beside: arrays of the same rows that lay beside the numbers, by role: valid, start, end, time.
     """
 
     where: str
@@ -81,6 +82,7 @@ class Table:
     matrix: npt.NDArray[Any] | None = field(default=None, repr=False)
     doubtful_first: bool = False
     flat: bool = False
+    beside: Mapping[str, Column] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:

@@ -24,7 +24,7 @@ _SAMPLE = 200  # lines that decide about the form; all lines are then held to it
 _SPACES = re.compile(rb"[ \t]+")
 _EDGES = re.compile(rb"(?m)^[ \t]+|[ \t]+$")
 _LABELS_HEADERS = {EXPR.columns_of(edition) for edition in EDITIONS}
-_GAPS = ["", "NA", "N/A", "null", "None", "-"]
+_GAPS = ["", "NA", "N/A", "null", "None", "-", "-nan(ind)", "nan(ind)", "1.#QNAN", "-1.#IND"]
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,8 @@ def _has_header(
     numeric = [dialect.is_number(field) for field in head]
     positions = [str(k) for k in range(len(head))]
     if all(numeric):
-        if head == positions and len(head) > 2:
+        decimals = any(not field.isdigit() for row in body for field in row)
+        if head == positions and len(head) > 2 and decimals:
             return True, False
         return False, head == positions and bool(body)
     if head[0] == "" and all(numeric[1:]):

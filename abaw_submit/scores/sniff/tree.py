@@ -13,19 +13,25 @@ from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.names import frame_number, split_locations
 from abaw_submit.scores.sniff.table import Options, Table, matrix_table
 from abaw_submit.scores.sniff.words import (
+    CONFIDENCE,
+    END,
     FEATURE_WORDS,
     FRAME,
     LENGTH_WORDS,
     LOCATION,
     SCORE_WORDS,
+    START,
+    TIME,
     TRACK,
     TRUTH_WORDS,
+    VALID,
     output_of,
     plain,
     role_of,
 )
 from abaw_submit.tasks import Task
 
+_BESIDE = (VALID, START, END, TIME, CONFIDENCE)
 _DEEPEST = 6
 _MOST_COLUMNS = 1000
 _MOST_NUMBERS = 400_000_000  # numbers made of Python lists; more would be a trap
@@ -236,7 +242,8 @@ class _Reader:
         """Tracks and frames from the arrays beside the scores."""
         found: dict[str, Any] = {}
         lengths, names = None, None
-        unused = []
+        unused: list[str] = []
+        beside: dict[str, npt.NDArray[Any]] = {}
         rows = table.rows
         turned = self.task is not None and table.matrix is not None
         if turned and table.matrix.shape[0] == self.task.outputs != table.matrix.shape[1]:  # type: ignore[union-attr]
@@ -256,8 +263,13 @@ class _Reader:
                     found["tracks"] = np.array([str(v) for v in value], object)
             elif role == TRACK and length > 0:
                 names = [str(v) for v in value]
+            elif role in _BESIDE and length == rows and value.dtype.kind in "iufb":
+                beside[role] = value
+            elif role in (FRAME, LOCATION, VALID, START, END) and length > 0:
+                raise UserError(f"{self._place(path)}: {key} is {value.shape}; expected ({rows},).")
             elif key not in ("columns",):
                 unused.append(key)
+        found["beside"] = beside
         if lengths is not None:
             found["tracks"] = self._spread(lengths, names, rows, path)
         elif names is not None and "tracks" not in found:

@@ -18,8 +18,9 @@ _ROLES = {
     " frameids framenumbers",
     TIME: "time times timestamp timestamps ts t sec secs second seconds ms millisecond milliseconds",
     INDEX: "index idx id unnamed0",
-    START: "start starts begin onset from starttime begintime",
-    END: "end ends stop offset to endtime stoptime",
+    START: "start starts begin onset from starttime begintime starts startsec startms startframe framestart"
+    " firstframe",
+    END: "end ends stop offset to endtime stoptime endsec endms endframe frameend lastframe",
     VALID: "success valid isvalid found detected",
     CONFIDENCE: "confidence conf detscore faceconfidence",
     FACE: "faceid face person personid",
