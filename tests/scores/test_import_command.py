@@ -53,7 +53,7 @@ def test_shown_and_written(corpus):
     assert "Nothing was written" in dry
     assert not (root / "mine.h5").exists()
     text = run(*words, "--rows-from", root / "annotations")
-    for part in ("one table for all tracks", "counted from 0", '"valence", "arousal"', "51 (15 to 19 a track)",
+    for part in ("one table for all tracks", "counted from 0", '"valence", "arousal"', "51 (15 to 19 a track)",  # noqa: E501
                  "checked: all 3 tracks fit", "first rows"):  # fmt: skip
         assert part in text
     assert "NOT CHECKED" in dry
@@ -76,9 +76,8 @@ def test_metrics_select_and_format_read_foreign_scores(corpus):
     own = layouts.LAYOUTS["own_h5"](root / "own", tracks, "VA")
     truth = ("--truth", root / "annotations", "--resamples", "0")
     read = json.loads(run("metrics", "--task", "VA", "--scores", own, *truth, "--json"))
-    result = CliRunner().invoke(
-        cli, [str(w) for w in ("metrics", "--task", "VA", "--scores", source, *truth, "--json")]
-    )
+    words = ("metrics", "--task", "VA", "--scores", source, *truth, "--json")
+    result = CliRunner().invoke(cli, [str(w) for w in words])
     assert json.loads(result.stdout) == read
     assert "one table for all tracks" in result.stderr
     for name, scores in (("a", own), ("b", source)):
