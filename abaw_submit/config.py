@@ -1,7 +1,6 @@
 """Settings as frozen dataclasses that check themselves, and the TOML file that fills them in.
 
-Needs only the standard library, so that the Makefile can ask it before anything is installed:
-`python3 -m abaw_submit.config configs/demo.toml` prints the `[run]` section as Make variables.
+The `[run]` section belongs to `workflow.settings`.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import operator
-import os
-import sys
 import tomllib
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -156,67 +153,3 @@ def read_section(
         if key not in known:
             raise UserError(f'{path}: unknown key "{key}" in [{where}]. {suggest(key, known)}')
     return section
-
-
-@dataclasses.dataclass(frozen=True)
-class RunSettings:
-    """The `[run]` section: where a run's files are. Only the Makefile and `status` read it."""
-
-    name: str = setting("demo", "name of the run: checkpoints/<name>, submissions/<name>, work/<name>")
-    tasks: str = setting("AU EXPR VA", "tasks, separated by spaces")
-    folds: int = setting(5, "cross-validation folds")
-    official: bool = setting(False, "train the official split as well, as one more member")
-    jobs: int = setting(1, "stages run side by side by `make demo`; one thread each when more than 1")
-    corpus: str = setting("", "folder for the synthetic corpus, if the run makes one")
-    videos: str = setting("", "folder of the videos")
-    annotations: str = setting("", "root folder of the official annotations")
-    faces: str = setting("", "folder of face pictures that are not Aff-Wild2, for pre-training")
-    encoder: str = setting("", "weights to start fine-tuning from; empty: pre-train on `faces`")
-    template_au: str = setting("", "official AU template, or list of test tracks")
-    template_expr: str = setting("", "official EXPR template, or list of test tracks")
-    template_va: str = setting("", "official VA template, or list of test tracks")
-    audio_au: str = setting("", "audio extractors for AU, separated by spaces")
-    audio_expr: str = setting("", "audio extractors for EXPR, separated by spaces")
-    audio_va: str = setting("", "audio extractors for VA, separated by spaces")
-    trained: str = setting("", "name of a run whose trained folds and recipes are used; nothing is trained")
-
-
-def load_run(path: Path | str) -> RunSettings:
-    """The `[run]` section of a config.
-
-    Raises:
-        UserError: an unknown key or a value of the wrong type.
-    """
-    section = read_toml(path).get("run", {})
-    fields = {f.name: f for f in dataclasses.fields(RunSettings)}
-    for key, value in section.items():
-        if key not in fields:
-            raise UserError(f'{path}: unknown key "{key}" in [run]. {suggest(key, fields)}')
-        expected = type(fields[key].default)
-        if type(value) is not expected:
-            raise UserError(
-                f"{path}: [run] {key} = {value!r}: expected {expected.__name__},"
-                f" found {type(value).__name__}."
-            )
-    return RunSettings(**section)
-
-
-def make_variables(path: Path | str) -> str:
-    """The run as `CFG_<KEY>:=value` words for the Makefile; spaces inside a value become `|`.
-
-    A value may use `$NAME` for an environment variable; a value whose variable is not set is empty.
-    """
-    run = dataclasses.asdict(load_run(path))
-    return " ".join(f"CFG_{k}:={_expand(str(v)).replace(' ', '|')}" for k, v in run.items())
-
-
-def _expand(value: str) -> str:
-    expanded = os.path.expandvars(value)
-    return "" if "$" in expanded else expanded
-
-
-if __name__ == "__main__":
-    try:
-        print(make_variables(sys.argv[1]))
-    except (UserError, OSError) as error:
-        print(f"CFG_error:={str(error).replace(' ', '|')}")

@@ -32,7 +32,13 @@ EXTRAS: dict[str, dict[str, str]] = {
         "ffmpeg-python": "ffmpeg",
         "imageio-ffmpeg": "imageio_ffmpeg",
     },
-    "cluster": {"dask": "dask", "distributed": "distributed"},
+    "run": {"snakemake": "snakemake"},
+    "cluster": {
+        "snakemake": "snakemake",
+        "snakemake-executor-plugin-slurm": "snakemake_executor_plugin_slurm",
+        "dask": "dask",
+        "distributed": "distributed",
+    },
 }
 
 

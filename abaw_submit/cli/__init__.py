@@ -14,7 +14,9 @@ from abaw_submit.errors import suggest
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo-data": ("demo", "demo_data", "Write the synthetic corpus in the official layout."),
     "doctor": ("project", "doctor", "Check this machine: packages, ffmpeg, GPU, models, disk."),
-    "status": ("project", "status", "Show which stages of a run are done, stale or missing."),
+    "run": ("run", "run", "Make a target of a run and all that leads to it."),
+    "status": ("run", "status", "Show every job of a run: done, stale and why, running, failed or missing."),
+    "clean": ("run", "clean", "Remove what a run made, and nothing else."),
     "crop": ("faces", "crop", "Videos to aligned face crops, one ledger line per row."),
     "template": ("corpus", "template", "Make a template for any videos from their crops."),
     "mtl-list": ("corpus", "mtl_list", "Make a multi-task list from the three tasks' annotations."),

@@ -1,4 +1,4 @@
-"""`doctor` and `status`: is this machine fit, and how far is the run."""
+"""`doctor`: is this machine fit, and is all there that a run needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from abaw_submit.cli.common import IN_FILE, Command, json_option
+from abaw_submit.cli.common import IN_FILE, json_option
 from abaw_submit.errors import ProblemsFound
 
 
@@ -45,29 +45,3 @@ def doctor(config: Path | None, disk: Path, as_json: bool) -> None:
     missing = [f.what for f in findings if f.state == "missing"]
     if missing:
         raise ProblemsFound(f"{len(missing)} missing: {', '.join(missing)}. What to do stands beside each.")
-
-
-@click.command(cls=Command)
-@click.option(
-    "--run-config", type=IN_FILE, default=Path("configs/demo.toml"), help="Config whose [run] to show."
-)
-@json_option
-def status(run_config: Path, as_json: bool) -> None:
-    """Show which stages of a run are done, with failures, or missing, and what they made.
-
-    \b
-    Example: abaw-submit status --run-config configs/demo.toml
-    """
-    from abaw_submit.config import load_run
-    from abaw_submit.workflow.status import run_status
-
-    rows = run_status(load_run(run_config), Path("."))
-    if as_json:
-        click.echo(json.dumps([r.__dict__ for r in rows], indent=2))
-        return
-    if not rows:
-        click.echo("Nothing has been made yet. Start with `make demo`, or `make crop CONFIG=...`.")
-        return
-    width = max(len(r.path) for r in rows)
-    for r in rows:
-        click.echo(f"{r.path:<{width}}  {r.stage:<12} {r.state:<10} {r.seconds:>8.1f} s  {r.counts}")

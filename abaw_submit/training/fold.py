@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from abaw_submit.arrays import F32
 from abaw_submit.corpus.tracklists import read_tracks
+from abaw_submit.errors import UserError
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task
 from abaw_submit.training.loop import Fit
 from abaw_submit.training.outputs import TEST_NAME, VALIDATION_NAME, official_score, save_scores
 from abaw_submit.training.stage import Training
-from abaw_submit.training.tracks import read_division
+from abaw_submit.training.tracks import absent_tracks, read_division
+
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class FoldTraining(Training):
 
     Attributes:
         score: the official score on the fold's validation tracks, once trained.
+        absent: tracks that the stages before could not do; training and scores go without them.
     """
 
     def __init__(self, task: Task, inputs: FoldInputs) -> None:
@@ -71,6 +76,19 @@ class FoldTraining(Training):
     def read(self) -> None:
         self.division = read_division(self.task, self.files.annotations, self.files.splits, self.files.fold)
         self.tests = {t: n for path in self.files.tracks for t, n in read_tracks(path).items()}
+        division = self.division
+        wanted = {*division.train, *division.validation, *self.tests}
+        self.absent = absent_tracks(self.files.sources, wanted)
+        if self.absent:
+            self.division = replace(
+                division, train=self._there(division.train), validation=self._there(division.validation)
+            )
+            self.tests = self._there(self.tests)
+            if not self.division.train:
+                raise UserError(f"None of the training tracks of fold {self.files.fold} could be made ready.")
+
+    def _there(self, tracks: dict[str, V]) -> dict[str, V]:
+        return {track: value for track, value in tracks.items() if track not in self.absent}
 
     @property
     def train_rows(self) -> dict[str, int | None]:
@@ -90,6 +108,8 @@ class FoldTraining(Training):
         validation = self.predict(self.validation_rows, "score validation", done.device)
         self.score = official_score(self.task, self.division.validation, validation)
         done.history[-1].setdefault("validation", self.score)
+        if self.absent:
+            stage.count("tracks left out", len(self.absent))
         self._save(stage, VALIDATION_NAME, validation, "validation")
         if self.tests:
             self._save(stage, TEST_NAME, self.predict(self.tests, "score test", done.device), "test")

@@ -30,6 +30,7 @@ from abaw_submit.training.loop import SAVE_EVERY_S, Fit
 from abaw_submit.training.outputs import official_score, save_scores
 from abaw_submit.training.settings import TmfSettings
 from abaw_submit.training.stage import run_training
+from abaw_submit.training.tracks import absent_tracks
 
 _PREDICT_CLIPS = 64
 
@@ -181,7 +182,10 @@ def predict(
         return None
     model, config = load_sequence(checkpoint)
     with stage:
-        table = FeatureTable(features, read_tracks(tracks))
+        rows = read_tracks(tracks)
+        for track in absent_tracks(features, rows):
+            del rows[track]  # `format` will ask for it
+        table = FeatureTable(features, rows)
         found: list[list[Any]] = [[s.extractor for s in table.sources], [s.dim for s in table.sources]]
         wanted = [config["features"]["extractors"], config["features"]["dims"]]
         if found != wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from abaw_submit.corpus.annotations import Annotation, read_annotation_set
 from abaw_submit.corpus.crops import crop_path
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.errors import UserError
+from abaw_submit.features.cache import feature_path
+from abaw_submit.store import read_record
 from abaw_submit.tasks import Task
 from abaw_submit.training.folds import OFFICIAL, Fold, make_splits, read_splits
 from abaw_submit.training.splitcheck import refuse_bad_fold
@@ -74,6 +77,24 @@ def read_division(task: Task, annotations: Path, splits: Path | None, fold: str)
     if not chosen.train:
         raise UserError(f"Fold {fold} has no training track.")
     return Division(chosen, {t: found[t] for t in chosen.train}, {t: found[t] for t in chosen.validation})
+
+
+def absent_tracks(sources: Sequence[Path], tracks: Iterable[str]) -> set[str]:
+    """Tracks that a stage before could not do and noted as failed: the rest goes on without them.
+
+    Where no failure was noted nothing is absent, and a track that is not there is an error.
+
+    Args:
+        sources: folders of features or crops.
+        tracks: the tracks that are wanted.
+    """
+    noted = [folder for folder in sources if (read_record(folder) or {"failures": []})["failures"]]
+    return {
+        track
+        for track in tracks
+        for folder in noted
+        if not (folder / track / LEDGER_NAME).is_file() and not feature_path(folder, track).is_file()
+    }
 
 
 def found_rows(crops: Path, track: str, rows: int | None = None) -> npt.NDArray[np.bool_]:

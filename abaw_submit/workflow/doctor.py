@@ -17,9 +17,10 @@ NEEDED_BY = {
     "faces": ("demo-data", "crop", "extract", "finetune", "pretrain"),
     "train": ("pretrain", "finetune", "extract", "train", "predict"),
     "report": ("report", "pictures of select"),
-    "cluster": ("crop --backend dask",),
+    "run": ("run", "status", "make"),
+    "cluster": ("run --profile slurm", "crop --backend dask"),
 }
-OPTIONAL = ("report", "cluster")
+OPTIONAL = ("report", "run", "cluster")
 MIN_FREE_GIB = 5.0
 
 

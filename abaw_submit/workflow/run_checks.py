@@ -6,13 +6,12 @@ the same checks before it starts. Nothing here reads a picture or a frame: a who
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from abaw_submit.config import RunSettings, load_run, read_toml
+from abaw_submit.config import read_toml
 from abaw_submit.corpus.annotations import annotation_files
 from abaw_submit.corpus.official import OFFICIAL
 from abaw_submit.corpus.tracklists import read_tracks
@@ -20,21 +19,23 @@ from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, sibling_group, split_track
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.workflow.doctor import Finding
+from abaw_submit.workflow.settings import RunSettings, load_run
 
 SHOWN = 3  # names given as examples
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def examine_run(config: Path) -> list[Finding]:
+def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
     """Everything a run's config names, in the order of the stages.
 
     Args:
         config: a TOML file with a `[run]` section.
+        run: that section, if something of it was replaced on the command line.
 
     Raises:
         UserError: the config cannot be read, or has an unknown key.
     """
-    run = expanded(load_run(config))
+    run = run or load_run(config)
     tasks = [get_task(name) for name in run.tasks.split()]
     made = bool(run.corpus) and not Path(run.corpus).exists()
     if made:
@@ -49,18 +50,6 @@ def examine_run(config: Path) -> list[Finding]:
     findings += audio_there(run, tasks, read_toml(config))
     findings += [video_of_every_track(run, tasks)]
     return [f for f in findings if f.what]
-
-
-def expanded(run: RunSettings) -> RunSettings:
-    """The run with `$NAME` replaced by environment variables; a value is empty if its variable is not set."""
-    values = {}
-    for field in dataclasses.fields(run):
-        value = getattr(run, field.name)
-        if isinstance(value, str):
-            value = os.path.expandvars(value)
-            value = "" if "$" in value else value
-        values[field.name] = value
-    return RunSettings(**values)
 
 
 _NOTHING = Finding("", "ok", "")

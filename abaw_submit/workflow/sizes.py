@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abaw_submit.config import RunSettings, load_run, read_toml
+from abaw_submit.config import read_toml
 from abaw_submit.corpus.rows import official_rows
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
@@ -20,7 +20,7 @@ from abaw_submit.models.settings import VitSize
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.training.settings import FinetuneSettings, TmfSettings
 from abaw_submit.workflow.doctor import Finding, free_gib
-from abaw_submit.workflow.run_checks import expanded
+from abaw_submit.workflow.settings import RunSettings, load_run
 
 CROP_BYTES = 12_000  # a face of 224 px as jpg at the default quality; 9 to 14 kB on the seven real clips
 FLOAT16_BYTES = 2
@@ -60,13 +60,14 @@ class Needs:
         ]
 
 
-def needs(config: Path) -> Needs | None:
+def needs(config: Path, run: RunSettings | None = None) -> Needs | None:
     """What the run of a config takes, or None where its rows cannot be known yet.
 
     Args:
         config: a TOML file with a `[run]` section.
+        run: that section, if something of it was replaced on the command line.
     """
-    run = expanded(load_run(config))
+    run = run or load_run(config)
     tasks = [get_task(name) for name in run.tasks.split()]
     try:
         rows = {task.key: _rows(run, task) for task in tasks}

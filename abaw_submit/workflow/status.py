@@ -1,53 +1,112 @@
-"""How far a run is, read from the records its stages wrote."""
+"""How far a run is: every job done, stale (and why), running, failed or missing."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from abaw_submit.config import RunSettings
+from abaw_submit.workflow.identity import unit_files
+from abaw_submit.workflow.launch import Pending
+from abaw_submit.workflow.plan import Plan
+from abaw_submit.workflow.stamp import failures, read_stamp, untrue
+from abaw_submit.workflow.state import read_state, running
+
+DONE, STALE, RUNNING, FAILED, MISSING = "done", "stale", "running", "failed", "missing"
 
 
 @dataclass(frozen=True)
-class StageStatus:
-    """One record found: its place, stage, state ("done" or "failures") and what it counts."""
+class JobStatus:
+    """One job of a run.
 
-    path: str
-    stage: str
+    Attributes:
+        job: its name, as in the names of its stamp and its log.
+        label: its name for people.
+        state: "done", "stale", "running", "failed" or "missing".
+        why: of a job that is not done: which setting, which input, or where to look.
+        seconds: how long it took the last time.
+        result: what came of it.
+        failures: items it could not do, each with the reason; the rest of it is done.
+        log: what it printed.
+    """
+
+    job: str
+    label: str
     state: str
+    why: str
     seconds: float
-    counts: str
+    result: str
+    failures: list[tuple[str, str]]
+    log: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return dataclasses.asdict(self)
 
 
-def run_status(run: RunSettings, root: Path) -> list[StageStatus]:
-    """Every stage record of a run, in path order. Records of single tracks are left out.
+def run_status(plan: Plan, pending: Sequence[Pending]) -> list[JobStatus]:
+    """Every job of a target, in the order of the work.
 
     Args:
-        run: the `[run]` settings.
-        root: the folder that holds work/, checkpoints/, splits/ and submissions/.
+        plan: the run.
+        pending: what the graph says of each job (`launch.look`).
     """
-    places = [root / kind / run.name for kind in ("work", "checkpoints", "submissions")]
-    paths = [p for place in places for p in place.rglob("*record.json") if not _one_track(p)]
-    paths += root.glob(f"splits/{run.name}_*.record.json")
-    rows = []
-    for path in sorted(paths):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if "stage" not in record:
-            continue
-        failures = len(record["failures"])
-        counts = ", ".join(f"{v:g} {k}" for k, v in record["counts"].items())
-        rows.append(
-            StageStatus(
-                path.relative_to(root).as_posix().removesuffix("/record.json").removesuffix(".record.json"),
-                record["stage"],
-                f"{failures} failed" if failures else "done",
-                float(record["seconds"]),
-                counts,
-            )
+    return [_status(plan, p) for p in pending]
+
+
+def _status(plan: Plan, pending: Pending) -> JobStatus:
+    unit = pending.unit
+    last = read_state(plan.state(unit))
+    active = running(plan.state(unit))
+    lost = failures(plan, unit)
+    state, why = DONE, ""
+    if active is not None:
+        state, why = RUNNING, f"process {active.pid} on {active.host}"
+    elif pending.due and read_stamp(plan, unit) is None:
+        state, why = MISSING, ""
+        if last is not None and last.state == "failed":
+            state, why = FAILED, f"log: {plan.log(unit)}"
+        elif last is not None and last.state == "running":
+            why = "it was stopped"
+    elif pending.due:
+        state, why = STALE, reason(plan, pending)
+    elif lost:
+        why = (
+            f"{len(lost)} items failed: {', '.join(item for item, _ in lost[:3])}{', …' if lost[3:] else ''}"
         )
-    return rows
+    return JobStatus(
+        unit.name,
+        unit.label,
+        state,
+        why,
+        last.seconds if last else 0.0,
+        last.result if last and last.state == "done" else "",
+        lost,
+        plan.log(unit).as_posix(),
+    )
 
 
-def _one_track(path: Path) -> bool:
-    return path.parent.parent.name == "crops"
+def reason(plan: Plan, pending: Pending) -> str:
+    """Why a job that was done has to run again: what has changed, from what to what."""
+    unit = pending.unit
+    stamp = read_stamp(plan, unit)
+    if stamp is None:
+        return "not made yet"
+    if gone := untrue(plan, unit):
+        return gone
+    before, now = stamp["settings"], json.loads(json.dumps(plan.unit_settings(unit)))
+    changes = [
+        f"{key} {_short(before.get(key))} -> {_short(now.get(key))}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+    old, new = stamp["files"], unit_files(plan.layout, unit)
+    changes += [f"{what} changed" for what in sorted({*old, *new}) if old.get(what) != new.get(what)]
+    return "; ".join(changes) or "what it needs is made again"
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) < 60 else f"{text[:57]}…"

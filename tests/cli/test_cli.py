@@ -56,7 +56,7 @@ def command_line(*args):
         (["chekc"], 'Did you mean "check"?'),
         (["metrics", "--task", "XX"], "Available: AU, EXPR, VA."),
         (["crop", "/nonexistent/videos", "--out", "x"], "/nonexistent/videos"),
-        (["status", "--run-config", "nosuch.toml"], "nosuch.toml"),
+        (["status", "--config", "nosuch.toml"], "nosuch.toml"),
     ],
 )
 def test_mistakes_exit_2_in_a_few_lines(args, says):

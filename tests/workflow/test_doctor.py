@@ -70,7 +70,6 @@ def test_a_whole_run_is_fit_and_its_leak_is_told(corpus):
         ({"encoder": "nothere.pth"}, "encoder", "nothere.pth"),
         ({"encoder": ""}, "encoder", "both empty"),
         ({"audio_va": "vggish"}, "extractor vggish", "no weights"),
-        ({"audio_va": "hubbert"}, "extractor hubbert", "hubert"),
         ({"trained": "other"}, "VA models of run other", "checkpoints/other/va"),
     ],
 )
@@ -89,9 +88,9 @@ def test_a_track_without_a_video_is_named(corpus):
 
 
 def test_the_size_of_a_run_grows_with_its_folds(corpus):
-    one, five = needs(config(corpus, folds=1)), needs(config(corpus, folds=5))
+    one, five = needs(config(corpus, folds=2)), needs(config(corpus, folds=5))
     assert one.rows == five.rows == 3 * 3 + 2
-    assert five.disk_gib["checkpoints"] == pytest.approx(5 * one.disk_gib["checkpoints"])
+    assert five.disk_gib["checkpoints"] == pytest.approx(2.5 * one.disk_gib["checkpoints"])
     assert sum(five.hours.values()) > sum(one.hours.values())
 
 

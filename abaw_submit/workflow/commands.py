@@ -1,0 +1,187 @@
+"""The command lines of each job: what a person would type, with the run's paths filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from abaw_submit.tasks import EDITIONS, get_task
+from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.units import Unit
+
+Command = list[str]
+
+
+def unit_commands(layout: Layout, unit: Unit, config: Path, jobs: int = 1) -> list[Command]:
+    """The commands of a job, in order, without the program's name.
+
+    Args:
+        layout: the run's paths.
+        unit: the job.
+        config: the run's config, which fills in the settings.
+        jobs: worker processes of the stages that share out their work themselves.
+    """
+    made = _MAKERS[unit.stage](layout, unit, str(jobs))
+    return [[*command, "-c", str(config)] for command in made]
+
+
+def _corpus(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    return [["demo-data", layout.run.corpus, "--jobs", jobs]]
+
+
+def _crop(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    run = layout.run
+    rows = _each("--rows-from", [run.annotations, *map(run.template, run.task_keys)])
+    return [["crop", run.videos, "--out", str(layout.crops), *rows, "--jobs", jobs]]
+
+
+def _sound(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    where = [
+        "--videos",
+        layout.run.videos,
+        "--crops",
+        str(layout.crops),
+        "--out",
+        str(layout.sound(unit.part)),
+    ]
+    return [["extract", "--extractor", unit.part, *where, "--jobs", jobs]]
+
+
+def _pretrain(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    return [["pretrain", layout.run.faces, "--out", str(layout.mae)]]
+
+
+def _split(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    run = layout.run
+    command = ["split", *_task(unit), "--annotations", run.annotations, "--folds", str(run.folds)]
+    test = _each("--test", [run.template(unit.task)])
+    return [[*command, *test, "--out", str(layout.splits(unit.task))]]
+
+
+def _finetune(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    run, key = layout.run, unit.task
+    data = ["--crops", str(layout.crops), "--annotations", run.annotations]
+    out = ["--encoder", layout.encoder_source, "--out", str(layout.encoder(key, unit.part))]
+    return [["finetune", *_task(unit), *data, *_fold(layout, unit), *_tests(layout, key), *out]]
+
+
+def _features(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    key, fold = unit.task, unit.part
+    wanted = _each("--tracks", [str(annotation_folder(layout, key) or ""), layout.run.template(key)])
+    weights = ["--checkpoint", str(layout.encoder(key, fold)), "--out", str(layout.features(key, fold))]
+    crops = ["--crops", str(layout.crops)]
+    return [["extract", "--extractor", "mae", *crops, *wanted, "--jobs", jobs, *weights]]
+
+
+def _train(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    data = [*_inputs(layout, unit), "--annotations", layout.run.annotations]
+    out = ["--out", str(layout.model(unit.task, unit.part))]
+    return [["train", *_task(unit), *data, *_fold(layout, unit), *_tests(layout, unit.task), *out]]
+
+
+def _ablate(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    features = ["--features", str(layout.features(unit.task, unit.part))]
+    data = [*features, "--annotations", layout.run.annotations]
+    out = ["--out", str(layout.visual_model(unit.task, unit.part))]
+    return [["train", *_task(unit), *data, *_fold(layout, unit), *out]]
+
+
+def _template(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    return [
+        ["template", *_task(unit), "--crops", str(layout.crops), "--out", str(layout.template(unit.task))]
+    ]
+
+
+def _predict(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    key, fold = unit.task, unit.part
+    rows = ["--tracks", str(layout.template(key)), "--out", str(layout.member_scores(key, fold))]
+    return [["predict", "--checkpoint", str(layout.model(key, fold)), *_inputs(layout, unit), *rows]]
+
+
+def _select(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    key = unit.task
+    folds = [f"tmf={layout.model(key, fold) / 'scores_validation.h5'}" for fold in layout.folds]
+    name = {"select": "recipe"}.get(unit.stage, unit.stage)
+    steps = {"ensemble": "ensemble", "smooth": "smooth,calibrate,threshold"}.get(unit.stage)
+    only = ["--steps", steps] if steps else []
+    truth = ["--truth", layout.run.annotations]
+    out = ["--out", str(layout.recipe(key, name))]
+    return [["select", *_task(unit), *_each("--scores", folds), *truth, *only, *out]]
+
+
+def _apply(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    key = unit.task
+    members = [f"tmf={layout.member_scores(key, fold)}" for fold in layout.members]
+    recipe = ["--recipe", str(layout.recipe(key))]
+    return [["apply", *recipe, *_each("--scores", members), "--out", str(layout.scores(key))]]
+
+
+def _submit(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    key = unit.task
+    official, rows = str(layout.official(key)), ["--template", str(layout.template(key))]
+    scores = ["--scores", str(layout.scores(key))]
+    return [
+        ["format", *_task(unit), *scores, *rows, "--out", official],
+        ["pack", official, *_task(unit), *rows, "--out", str(layout.zip(key))],
+    ]
+
+
+def _report(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    truth = ["--annotations", layout.run.annotations] if layout.run.annotations else []
+    return [["report", "--run", str(layout.work), *truth, "--out", str(layout.report)]]
+
+
+def _task(unit: Unit) -> list[str]:
+    return ["--task", unit.task.upper()]
+
+
+def _fold(layout: Layout, unit: Unit) -> list[str]:
+    return ["--splits", str(layout.splits(unit.task)), "--fold", unit.part]
+
+
+def _tests(layout: Layout, key: str) -> list[str]:
+    return _each("--tracks", [layout.run.template(key)])
+
+
+def _inputs(layout: Layout, unit: Unit) -> list[str]:
+    sounds = [str(layout.sound(s)) for s in layout.run.sounds(unit.task)]
+    return _each("--features", [str(layout.features(unit.task, unit.part)), *sounds])
+
+
+def _each(option: str, values: list[str]) -> list[str]:
+    return [word for value in values if value for word in (option, value)]
+
+
+def annotation_folder(layout: Layout, key: str) -> Path | None:
+    """The folder of a task's annotations, whatever the edition calls it; None without annotations.
+
+    Where it is not there yet it is given the newest edition's name.
+    """
+    if not layout.run.annotations:
+        return None
+    root, task = Path(layout.run.annotations), get_task(key.upper())
+    names = list(dict.fromkeys(task.challenge_folder(edition) for edition in reversed(EDITIONS)))
+    there = [root / name for name in names if (root / name).is_dir()]
+    if there or not root.is_dir():
+        return there[0] if there else root / names[0]
+    return root
+
+
+_MAKERS = {
+    "corpus": _corpus,
+    "crop": _crop,
+    "sound": _sound,
+    "pretrain": _pretrain,
+    "split": _split,
+    "finetune": _finetune,
+    "features": _features,
+    "train": _train,
+    "ablate": _ablate,
+    "template": _template,
+    "predict": _predict,
+    "ensemble": _select,
+    "smooth": _select,
+    "select": _select,
+    "apply": _apply,
+    "submit": _submit,
+    "report": _report,
+}

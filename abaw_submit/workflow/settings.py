@@ -1,0 +1,134 @@
+"""The `[run]` section of a config: what a run is called, what it reads and how it is divided."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from abaw_submit.config import read_toml, setting
+from abaw_submit.errors import UserError, suggest
+from abaw_submit.features.registry import AUDIO, EXTRACTORS
+from abaw_submit.tasks import TASKS
+
+# letters of any alphabet, digits, spaces, dots, hyphens: never a separator, a wildcard or a hidden name
+_NAME = re.compile(r"\w([\w .+-]*[\w+-])?")
+_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
+MIN_FOLDS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """The `[run]` section. Paths are relative to the folder the run is started in."""
+
+    name: str = setting("demo", "name of the run: checkpoints/<name>, submissions/<name>, work/<name>")
+    tasks: str = setting("AU EXPR VA", "tasks, separated by spaces")
+    folds: int = setting(5, "cross-validation folds")
+    official: bool = setting(False, "train the official split as well, as one more member")
+    jobs: int = setting(1, "stages run side by side")
+    threads: int = setting(1, "processor threads of one training; another number changes the last digits")
+    temp: bool = setting(False, "delete the visual features once nothing needs them")
+    corpus: str = setting("", "folder for the synthetic corpus, if the run makes one")
+    videos: str = setting("", "folder of the videos")
+    annotations: str = setting("", "root folder of the official annotations")
+    faces: str = setting("", "folder of face pictures that are not Aff-Wild2, for pre-training")
+    encoder: str = setting("", "weights to start fine-tuning from; empty: pre-train on `faces`")
+    template_au: str = setting("", "official AU template, or list of test tracks")
+    template_expr: str = setting("", "official EXPR template, or list of test tracks")
+    template_va: str = setting("", "official VA template, or list of test tracks")
+    audio_au: str = setting("", "audio extractors for AU, separated by spaces")
+    audio_expr: str = setting("", "audio extractors for EXPR, separated by spaces")
+    audio_va: str = setting("", "audio extractors for VA, separated by spaces")
+    trained: str = setting("", "name of a run whose trained folds and recipes are used; nothing is trained")
+
+    @property
+    def task_keys(self) -> tuple[str, ...]:
+        """The tasks as in file names: "au", "expr", "va"."""
+        return tuple(task.lower() for task in self.tasks.split())
+
+    def template(self, key: str) -> str:
+        """The template of a task, or ""."""
+        return str(getattr(self, f"template_{key}"))
+
+    def sounds(self, key: str) -> tuple[str, ...]:
+        """The audio extractors of a task, in the order their numbers are concatenated."""
+        return tuple(str(getattr(self, f"audio_{key}")).split())
+
+
+def load_run(path: Path | str, *, check_environment: bool = True, **given: Any) -> RunSettings:
+    """The `[run]` section of a config, with what was given on the command line put over it.
+
+    Args:
+        path: the TOML file.
+        check_environment: whether `$NAME` must be set; False for those who only want the run's name.
+        given: settings that replace those of the file; None is not given.
+
+    Raises:
+        UserError: naming everything that is wrong with it.
+    """
+    section = {
+        **read_toml(path).get("run", {}),
+        **{key: value for key, value in given.items() if value is not None},
+    }
+    fields = {f.name: f for f in dataclasses.fields(RunSettings)}
+    problems = []
+    values: dict[str, Any] = {}
+    for key, value in section.items():
+        if key not in fields:
+            problems.append(f'unknown key "{key}". {suggest(key, fields)}')
+            continue
+        expected = type(fields[key].default)
+        if type(value) is not expected:
+            problems.append(f"{key} = {value!r}: expected {expected.__name__}, found {type(value).__name__}.")
+            continue
+        values[key] = _expand(key, value, problems, check_environment) if isinstance(value, str) else value
+    run = RunSettings(**values)
+    problems += _problems(run)
+    if problems:
+        raise UserError(f"{path}, [run]: " + "\n  ".join(problems))
+    return run
+
+
+def _expand(key: str, value: str, problems: list[str], check: bool) -> str:
+    """`$NAME` becomes the environment variable's value; one that is not set is a problem."""
+    for match in _VARIABLE.finditer(value):
+        name = match[1].strip("{}")
+        if check and name not in os.environ:
+            problems.append(f'{key} = "{value}": the environment variable {name} is not set.')
+    return os.path.expanduser(os.path.expandvars(value))
+
+
+def _problems(run: RunSettings) -> list[str]:
+    problems = [name_problem(key, getattr(run, key)) for key in ("name", "trained")]
+    names = run.tasks.split()
+    unknown = [n for n in names if n.upper() not in TASKS]
+    problems += [f'tasks: no task "{n}". {suggest(n.upper(), TASKS)}' for n in unknown]
+    if not names:
+        problems.append(f"tasks is empty; expected some of {' '.join(TASKS)}.")
+    if len(set(run.task_keys)) < len(names):
+        problems.append(f'tasks = "{run.tasks}" names a task twice.')
+    for key, least in (("folds", MIN_FOLDS), ("jobs", 1), ("threads", 1)):
+        if getattr(run, key) < least:
+            problems.append(f"{key} = {getattr(run, key)}: expected {least} or more.")
+    audio = sorted(name for name, entry in EXTRACTORS.items() if entry.kind == AUDIO)
+    for task in TASKS.values():
+        problems += [
+            f'audio_{task.key}: no audio extractor "{sound}". {suggest(sound, audio)}'
+            for sound in run.sounds(task.key)
+            if sound not in audio and ":" not in sound
+        ]
+    return [problem for problem in problems if problem]
+
+
+def name_problem(key: str, name: str) -> str:
+    """What is wrong with the name of a run, or ""."""
+    if not name and key == "trained":
+        return ""
+    if not _NAME.fullmatch(name):
+        return (
+            f'{key} = "{name}": expected letters, digits, spaces and . _ + -, beginning with a letter or'
+            " digit; it becomes a folder's name."
+        )
+    return ""

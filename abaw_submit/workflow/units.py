@@ -1,0 +1,155 @@
+"""The jobs of a run by name, and which of them a target asks for. What each needs is in the Snakefile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from abaw_submit.errors import UserError, suggest
+from abaw_submit.workflow.layout import Layout
+
+# in the order of the work; those a run with `trained` takes over from the other run are left out there
+STAGES = (
+    "corpus",
+    "crop",
+    "sound",
+    "pretrain",
+    "split",
+    "finetune",
+    "features",
+    "train",
+    "ablate",
+    "template",
+    "predict",
+    "ensemble",
+    "smooth",
+    "select",
+    "apply",
+    "submit",
+    "report",
+)
+BY_FOLD = ("finetune", "features", "train", "ablate", "predict")
+BY_TASK = ("split", "template", "ensemble", "smooth", "select", "apply", "submit")
+_ONLY_TRAINING = ("pretrain", "split", "finetune", "train", "ablate", "ensemble", "smooth", "select")
+_ONLY_TRAINED = ("template", "predict")  # scores of tracks that came after the training
+GPU_STAGES = ("sound", "pretrain", "finetune", "features", "train", "ablate", "predict")
+HEAVY_STAGES = ("pretrain", "finetune", "features", "train", "ablate", "predict")  # they import torch
+
+_ENCODER = ("corpus", "crop", "pretrain", "split", "finetune")
+_TRAIN = (*_ENCODER, "features", "sound", "train")
+_SUBMISSION = (*_TRAIN, "template", "predict", "select", "apply", "submit")
+TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "crop": ("Face crops of every video, with a ledger line for each official row", ("corpus", "crop")),
+    "pretrain": ("Pre-train the masked autoencoder on other faces", ("corpus", "pretrain")),
+    "folds": ("Leak-proof folds per task", ("corpus", "split")),
+    "finetune": ("Fine-tune the encoder per task and fold", _ENCODER),
+    "features": ("Visual and audio features of every row", (*_ENCODER, "features", "sound")),
+    "train": ("The TMF of every task and fold", _TRAIN),
+    "ensemble": ("Choose only the ensemble weights", (*_TRAIN, "ensemble")),
+    "smooth": ("Choose only smoothing, calibration and thresholds", (*_TRAIN, "smooth")),
+    "submission": ("Checked zips: the whole chain", _SUBMISSION),
+    "ablate": ("Train again without sound, where sound is used", (*_TRAIN, "ablate")),
+    "report": ("One HTML page of the run", (*_SUBMISSION, "ablate", "report")),
+}
+EVERYTHING = "report"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One job of the graph.
+
+    Attributes:
+        stage: one of STAGES.
+        task: "au", "expr", "va", or "" where all tasks share it.
+        part: a fold, an audio extractor, or "".
+    """
+
+    stage: str
+    task: str = ""
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """As in file names: "train_va_0"."""
+        return "_".join(p for p in (self.stage, self.task, self.part.replace(":", ".")) if p)
+
+    @property
+    def label(self) -> str:
+        """As people read it: "train VA, fold 0"."""
+        part = f" {self.part}" if self.stage == "sound" else f", fold {self.part}" if self.part else ""
+        return f"{self.stage}{' ' + self.task.upper() if self.task else ''}{part}"
+
+
+def stage_units(layout: Layout, stage: str) -> list[Unit]:
+    """The jobs of a stage in a run; [] where the run has no use for it.
+
+    >>> from abaw_submit.workflow.settings import RunSettings
+    >>> [u.name for u in stage_units(Layout(RunSettings(tasks="VA", folds=2)), "train")]
+    ['train_va_0', 'train_va_1']
+    """
+    run = layout.run
+    if stage in (_ONLY_TRAINING if run.trained else _ONLY_TRAINED):
+        return []
+    if stage == "sound":
+        return [Unit(stage, "", sound) for sound in layout.sounds]
+    if stage in BY_TASK:
+        keys = [key for key in run.task_keys if stage != "template" or layout.makes_template(key)]
+        return [Unit(stage, key) for key in keys]
+    if stage in BY_FOLD:
+        keys = [k for k in run.task_keys if stage != "ablate" or run.sounds(k)]
+        parts = layout.folds if stage == "ablate" else layout.members
+        return [Unit(stage, key, part) for key in keys for part in parts]
+    if (stage == "corpus" and not run.corpus) or (stage == "pretrain" and run.encoder):
+        return []
+    return [Unit(stage)]
+
+
+def target_units(layout: Layout, target: str) -> list[Unit]:
+    """All jobs that lead to a target, in the order of the work.
+
+    Raises:
+        UserError: no such target, or one that means nothing for a run whose folds another run trained.
+    """
+    if target not in TARGETS:
+        raise UserError(f'No target "{target}". {suggest(target, TARGETS)}')
+    stages = TARGETS[target][1]
+    last = {"folds": "split", "submission": "submit"}.get(target, target)
+    if layout.run.trained and last in _ONLY_TRAINING:
+        raise UserError(
+            f'[run] trained = "{layout.run.trained}": this run trains nothing, so it has no target {target}.'
+        )
+    return [unit for stage in STAGES if stage in stages for unit in stage_units(layout, stage)]
+
+
+def unit_results(layout: Layout, unit: Unit) -> list[Path]:
+    """What a job makes: folders and files with a stage's record, or plain files.
+
+    >>> from abaw_submit.workflow.settings import RunSettings
+    >>> [p.as_posix() for p in unit_results(Layout(RunSettings()), Unit("train", "va", "3"))]
+    ['checkpoints/demo/va/fold_3']
+    """
+    key = unit.task
+    whole = {
+        "corpus": lambda: [Path(layout.run.corpus)],
+        "crop": lambda: [layout.crops],
+        "sound": lambda: [layout.sound(unit.part)],
+        "pretrain": lambda: [layout.mae],
+        "split": lambda: [layout.splits(key)],
+        "template": lambda: [layout.template(key)],
+        "ensemble": lambda: [layout.recipe(key, "ensemble")],
+        "smooth": lambda: [layout.recipe(key, "smooth")],
+        "select": lambda: [layout.recipe(key)],
+        "apply": lambda: [layout.scores(key)],
+        "submit": lambda: [layout.official(key), layout.zip(key)],
+        "report": lambda: [layout.report],
+    }
+    if unit.stage in whole:
+        return whole[unit.stage]()
+    place = {
+        "finetune": layout.encoder,
+        "features": layout.features,
+        "train": layout.model,
+        "ablate": layout.visual_model,
+        "predict": layout.member_scores,
+    }[unit.stage]
+    return [place(key, unit.part)]

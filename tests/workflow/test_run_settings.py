@@ -1,0 +1,56 @@
+"""The [run] section: validated whole, one message for all that is wrong."""
+
+import pytest
+
+from abaw_submit.errors import UserError
+from abaw_submit.workflow.settings import load_run
+
+
+def load(tmp_path, text, **given):
+    path = tmp_path / "c.toml"
+    path.write_text(f"[run]\n{text}", encoding="utf-8")
+    return load_run(path, **given)
+
+
+def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.delenv("ABAW_NOT_SET", raising=False)
+    text = (
+        'name = "a/b"\ntasks = "AU XY AU"\nfolds = 1\nvideos = "$ABAW_NOT_SET/v"\naudio_va = "hubbert"\n'
+        'fold = 3\njobs = "two"\n'
+    )
+    with pytest.raises(UserError) as error:
+        load(tmp_path, text)
+    said = str(error.value)
+    for part in (
+        'name = "a/b"',
+        'no task "XY"',
+        "names a task twice",
+        "folds = 1",
+        "ABAW_NOT_SET is not set",
+        'Did you mean "hubert"',
+        'Did you mean "folds"',
+        "expected int, found str",
+    ):
+        assert part in said
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "-x", ".hidden", "a\nb", "{x}", "a ", "*"])
+def test_names_that_are_no_folder_names_are_refused(tmp_path, name):
+    with pytest.raises(UserError, match="name = "):
+        load(tmp_path, "", name=name)
+
+
+@pytest.mark.parametrize("name", ["demo", "my rün", "v1.2_b-c+d", "1", "Прогон 2"])
+def test_names_of_all_languages_are_fine(tmp_path, name):
+    assert load(tmp_path, f'name = "{name}"').name == name
+
+
+def test_the_environment_is_filled_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("ABAW_HERE", "/data of all")
+    assert load(tmp_path, 'videos = "${ABAW_HERE}/v"').videos == "/data of all/v"
+
+
+def test_what_is_given_replaces_the_file_even_a_variable_that_is_not_set(tmp_path, monkeypatch):
+    monkeypatch.delenv("ABAW_NOT_SET", raising=False)
+    run = load(tmp_path, 'videos = "$ABAW_NOT_SET"\nfolds = 5', videos="here", folds=3, tasks=None)
+    assert (run.videos, run.folds, run.tasks) == ("here", 3, "AU EXPR VA")
