@@ -17,9 +17,9 @@ import numpy as np
 from abaw_submit.arrays import F32, U8
 from abaw_submit.errors import UserError
 from abaw_submit.faces.decode import VideoReader
+from abaw_submit.kinds import THRESHOLD
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.report.watch import Watched
-from abaw_submit.scores.decide import AU_THRESHOLD
 from abaw_submit.store import atomic_path
 from abaw_submit.tasks import AU, EXPR
 
@@ -168,7 +168,7 @@ def _units(image: U8, row: F32, unit: float) -> None:
     wide = round(46 * unit)
     _shade(image, 0, top - 4, round(62 * unit) + wide, height)
     for k, value in enumerate(row):
-        there = value >= AU_THRESHOLD
+        there = value >= THRESHOLD
         line, colour = top + step * k, BOX if there else LOST
         cv2.putText(
             image,
