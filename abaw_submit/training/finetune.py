@@ -99,8 +99,7 @@ class Finetuning(FoldTraining):
         return self.model
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        blocks: Any = getattr(self.encoder.backbone, "blocks", ())
-        return parameter_groups(model, self.settings, self.settings.layer_decay, len(blocks))
+        return parameter_groups(model, self.settings, self.settings.layer_decay)
 
     def items(self) -> int:
         return len(self.pictures)

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 from torch import nn
 
 from abaw_submit.training.settings import LoopSettings
 
-_NO_DECAY = ("cls_token", "pos_embed", "mask_token", "decoder_pos_embed")
+# tokens and tables of positions: never decayed, as the networks' own `no_weight_decay` says
+_NO_DECAY = (
+    "cls_token", "pos_embed", "mask_token", "decoder_pos_embed", "reg_token", "latent",
+    "relative_position_bias_table",
+)  # fmt: skip
+_EMBEDDING = ("cls_token", "pos_embed", "patch_embed", "reg_token", "norm_pre")
 
 
 def parameter_groups(
-    model: nn.Module, settings: LoopSettings, layer_decay: float = 1.0, depth: int = 0
+    model: nn.Module, settings: LoopSettings, layer_decay: float = 1.0
 ) -> list[dict[str, Any]]:
     """Parameters by weight decay and learning rate.
 
-    Norms, biases, tokens and position embeddings are not decayed. With `layer_decay` below 1, block k of
-    `depth` learns with `layer_decay ** (depth - k)` of the rate, the embedding one step slower than
-    block 0, and everything outside the blocks at the full rate (He et al. 2022, appendix A.1).
+    Norms, biases, tokens and position embeddings are not decayed. With `layer_decay` below 1, each layer of
+    the encoder learns with `layer_decay` times the rate of the one above it; what comes after the layers
+    learns at the full rate (He et al. 2022, appendix A.1), so no rate is ever above it.
 
     Args:
         model: whose trainable parameters are grouped.
         settings: weight decay and learning rate.
-        layer_decay: factor from one block to the one below it.
-        depth: number of blocks.
+        layer_decay: factor from one layer to the one below it.
 
     Returns:
         Groups for the optimizer, in a fixed order, each with its `scale` of the learning rate.
     """
+    layers = layers_of(model) if layer_decay != 1.0 else {}
+    top = max(layers.values(), default=0)
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         plain = parameter.ndim <= 1 or name.rsplit(".", 1)[-1] in _NO_DECAY
         decay = 0.0 if plain else settings.weight_decay
-        scale = layer_decay ** (depth + 1 - layer_of(name, depth))
+        scale = layer_decay ** (top - layers.get(name, top))
         group = groups.setdefault(
             (scale, decay), {"params": [], "weight_decay": decay, "lr": settings.lr * scale, "scale": scale}
         )
@@ -44,18 +51,47 @@ def parameter_groups(
     return list(groups.values())
 
 
-def layer_of(name: str, depth: int) -> int:
-    """0 for the embedding, 1 .. depth for the blocks, depth + 1 for what comes after.
+def layers_of(model: nn.Module) -> dict[str, int]:
+    """The layer of every parameter, 0 for the embedding; what comes after the encoder's layers is the last.
 
-    >>> [layer_of(n, 4) for n in ("backbone.blocks.2.norm1.weight", "backbone.pos_embed", "head.bias")]
+    Vision Transformers follow the official MAE code: block k is layer k + 1. Other timm networks say it
+    themselves (`group_matcher`): Swin by blocks, ConvNeXt by blocks of its stages, and so on.
+
+    Args:
+        model: a timm network, or one that holds it as `backbone` or `encoder.backbone`.
+    """
+    prefix, backbone = "", model
+    for part in ("encoder", "backbone"):
+        inner = getattr(backbone, part, None)
+        if isinstance(inner, nn.Module):
+            prefix, backbone = f"{prefix}{part}.", inner
+    names = [name for name, _ in model.named_parameters()]
+    own = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    if hasattr(backbone, "num_prefix_tokens") and hasattr(backbone, "blocks"):
+        depth = len(backbone.blocks)  # type: ignore[arg-type]
+        inside = {name: layer_of(name, depth) for name in own}
+    elif hasattr(backbone, "group_matcher"):
+        manipulate: Any = import_module("timm.models")
+        matcher = backbone.group_matcher(coarse=False)  # type: ignore[operator]
+        found = manipulate.group_parameters(backbone, matcher, reverse=True)
+        inside = {name: int(found[name]) for name in own}
+        depth = max(inside.values(), default=0)
+    else:
+        return dict.fromkeys(names, 0)
+    after = depth + 1
+    return {n: inside.get(n.removeprefix(prefix), after) if n.startswith(prefix) else after for n in names}
+
+
+def layer_of(name: str, depth: int) -> int:
+    """Of a Vision Transformer: 0 for the embedding, 1 .. depth for the blocks, depth + 1 for what follows.
+
+    >>> [layer_of(n, 4) for n in ("blocks.2.norm1.weight", "pos_embed", "fc_norm.bias")]
     [3, 0, 5]
     """
     parts = name.split(".")
-    if "blocks" in parts[:-1]:
-        return int(parts[parts.index("blocks") + 1]) + 1
-    if any(part in ("cls_token", "pos_embed", "patch_embed") for part in parts):
-        return 0
-    return depth + 1
+    if parts[0] == "blocks":
+        return int(parts[1]) + 1
+    return 0 if parts[0] in _EMBEDDING else depth + 1
 
 
 def learning_rate(step: int, steps: int, settings: LoopSettings) -> float:

@@ -8,15 +8,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import timm
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from abaw_submit.errors import UserError
-from abaw_submit.models.encoder import build_vit
+from abaw_submit.models.encoder import Encoder, build_vit, new_encoder
 from abaw_submit.models.settings import SequenceSize, VitSize
 from abaw_submit.models.tmf import Tmf
 from abaw_submit.tasks import AU
+from abaw_submit.training.finetune import SingleFrame
 from abaw_submit.training.optim import learning_rate, parameter_groups
 from abaw_submit.training.settings import FinetuneSettings, LoopSettings, PretrainSettings, TmfSettings
 
@@ -59,15 +61,56 @@ def test_a_tmf_decays_its_matrices_with_the_weight_of_the_settings() -> None:
     assert sorted({g["weight_decay"] for g in groups}) == [0.0, 0.07]
 
 
-def test_layer_decay_slows_the_lower_blocks() -> None:
-    model = build_vit(VitSize(32, 8, 64, 2, 1))
-    groups = parameter_groups(model, FinetuneSettings(), layer_decay=0.5, depth=2)
-    scale = {id(p): g["scale"] for g in groups for p in g["params"]}
-    named = dict(model.named_parameters())
-    assert scale[id(named["patch_embed.proj.weight"])] == 0.125
-    assert scale[id(named["blocks.0.mlp.fc1.weight"])] == 0.25
-    assert scale[id(named["blocks.1.mlp.fc1.weight"])] == 0.5
-    assert scale[id(named["fc_norm.weight"])] == 1.0
+def scales(model: torch.nn.Module, layer_decay: float) -> dict[str, float]:
+    groups = parameter_groups(model, FinetuneSettings(), layer_decay)
+    scale = {id(p): float(g["scale"]) for g in groups for p in g["params"]}
+    assert all(g["lr"] == FinetuneSettings().lr * g["scale"] for g in groups)
+    return {name: scale[id(p)] for name, p in model.named_parameters()}
+
+
+def test_layer_decay_of_a_vit_is_the_official_rule() -> None:
+    """Embedding 0, block k k + 1, the rest depth + 1; layer i learns with decay ** (depth + 1 - i)."""
+    depth, decay = 3, 0.65
+    model = SingleFrame(new_encoder(VitSize(32, 8, 64, depth, 1)), AU)
+
+    def official(name: str) -> int:
+        name = name.removeprefix("encoder.backbone.")
+        if name in ("cls_token", "pos_embed") or name.startswith("patch_embed"):
+            return 0
+        if name.startswith("blocks"):
+            return int(name.split(".")[1]) + 1
+        return depth + 1
+
+    for name, scale in scales(model, decay).items():
+        assert scale == pytest.approx(decay ** (depth + 1 - official(name))), name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "swin_tiny_patch4_window7_224",
+        "convnext_atto",
+        "tf_efficientnet_b0",
+        "resnet18",
+        "mobilenetv3_small_050",
+        "vit_tiny_patch16_224",
+        "beit_base_patch16_224",
+        "vit_small_patch16_dinov3",
+        "test_vit",
+        "test_nfnet",
+    ],
+)
+def test_layer_decay_never_speeds_up_a_layer_of_any_timm_backbone(name: str) -> None:
+    with torch.device("meta"):
+        backbone = timm.create_model(name, num_classes=0)
+        model = SingleFrame(Encoder(backbone, 224, backbone.num_features), AU)
+    found = scales(model, 0.65)
+    assert max(found.values()) == 1.0
+    assert found["head.weight"] == 1.0
+    body = [s for n, s in found.items() if n.startswith("encoder.")]
+    first = next(iter(n for n in found if n.startswith("encoder.") and n.endswith("weight")))
+    assert min(body) == found[first] < 0.65**2
+    assert len(set(body)) > 3
 
 
 @pytest.mark.parametrize(
