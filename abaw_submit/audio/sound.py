@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from av.audio.resampler import AudioResampler
 
+from abaw_submit.audio.avi import avi_shift_s
 from abaw_submit.errors import UserError
 
 RATE_HZ = 16_000
@@ -89,7 +90,7 @@ def _pieces(path: Path) -> Iterator[tuple[float, Samples]]:
         if stream.codec_context is None:
             raise UserError(f"{path}: its sound track has an unknown codec. Convert it, for example to aac.")
         stream.codec_context.thread_count = 1
-        line = TimeLine()
+        line = TimeLine(avi_shift_s(str(path)))
         for frame in _frames(container, stream):
             yield from line.add(frame)
         yield from line.end()
@@ -98,7 +99,8 @@ def _pieces(path: Path) -> Iterator[tuple[float, Samples]]:
 class TimeLine:
     """Puts decoded frames at the place on the output that their timestamps say."""
 
-    def __init__(self) -> None:
+    def __init__(self, shift_s: float = 0.0) -> None:
+        self.shift_s = shift_s  # added to every timestamp
         self.start_s: float | None = None  # of the whole sound
         self.written = 0  # output samples so far
         self.skip = 0  # output samples to drop: the input overlaps what was written
@@ -111,7 +113,7 @@ class TimeLine:
     def add(self, frame: av.AudioFrame) -> Iterator[tuple[float, Samples]]:
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         expected = self.segment_s + self.segment_samples / self.rate_hz if self.rate_hz else None
-        time_s = float(frame.time) if frame.time is not None else (expected or 0.0)
+        time_s = float(frame.time) + self.shift_s if frame.time is not None else (expected or 0.0)
         if self.start_s is None:
             self.start_s = self.segment_s = time_s
         off_s = 0.0 if expected is None else time_s - expected

@@ -256,7 +256,7 @@ def _work(
 
 @lru_cache(maxsize=1)
 def _load(entry: Entry, source: str | None, device: str, precision: str, options: WeightOptions) -> Any:
-    if entry.needs_weights:
+    if entry.needs_weights or entry.kind == AUDIO:
         import torch
 
         # one thread a process: the cores are used over tracks, and sums do not depend on their number
@@ -316,7 +316,10 @@ def _videos_of(tracks: Sequence[str], videos: Sequence[Path]) -> list[Path]:
 
 def _input_identity(folder: Path, video: Path | None, kind: str) -> str:
     if kind == AUDIO and video is not None:
-        return fingerprint(sha256_file(video), read_ledger(folder).time_s)
+        from abaw_submit.audio.avi import VERSION
+
+        more = [VERSION] if video.suffix.lower() == ".avi" else []
+        return fingerprint(sha256_file(video), read_ledger(folder).time_s, *more)
     return _crops_identity(folder)
 
 
