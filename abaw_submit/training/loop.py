@@ -122,16 +122,22 @@ def fit(job: Job, settings: LoopSettings) -> Fit:
     plain: nn.Module = accelerator.unwrap_model(model)
     run = _Run(job, settings, accelerator, plain, optimizer)
     run.resume()
+    bar: Iterator[int] | None = None
     for epoch in range(run.epoch, settings.epochs):
         parts = batches(job.order(epoch), settings.batch)
         if run.steps == 0:
             run.steps = len(parts) * settings.epochs
+        if bar is None:  # one for all epochs, drawn by one process
+            show = job.progress if accelerator.is_main_process else quiet
+            bar = show(range(run.step, run.steps), run.steps - run.step, job.label, run.note)
         try:
-            run.one_epoch(epoch, parts, model)
+            run.one_epoch(epoch, parts, model, bar)
         except (KeyboardInterrupt, Terminated):
             if run.losses:
                 run.save()
             raise
+    for _ in bar or ():
+        pass  # an epoch was shorter than the first one: close the bar
     accelerator.wait_for_everyone()
     weights = run.average if run.average is not None else plain.state_dict()
     kept = {k: v.detach().cpu().clone() for k, v in weights.items()}
@@ -182,12 +188,22 @@ class _Run:
         }
         write_last(self.job.folder, state)
 
-    def one_epoch(self, epoch: int, parts: Sequence[Index], model: nn.Module) -> None:
+    def note(self) -> str:
+        """The epoch, the loss so far in it, and the last score, for the progress line."""
+        text = f"epoch {min(self.epoch + 1, self.settings.epochs)} of {self.settings.epochs}"
+        losses = self.losses or ([self.history[-1]["loss"]] if self.history else [])
+        if losses:
+            text += f", loss {sum(losses) / len(losses):.4g}"
+        if self.history and "validation" in self.history[-1]:
+            text += f", validation {self.history[-1]['validation']:.3f}"
+        return text
+
+    def one_epoch(self, epoch: int, parts: Sequence[Index], model: nn.Module, bar: Iterator[int]) -> None:
         model.train()
         todo = range(self.done, len(parts))
-        label = f"{self.job.label}, epoch {epoch + 1} of {self.settings.epochs}"
         loaded = self.loaded(parts[at] for at in todo)
-        for at in self.job.progress(todo, len(todo), label):
+        for at in todo:
+            next(bar, None)
             batch = next(loaded)
             with deferred():  # a stop comes before or after a step, when the state is whole
                 self.losses.append(self.one_step(epoch, batch, model))
