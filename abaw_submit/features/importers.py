@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ class FeatureOptions:
 class ImportReport(ExtractReport):
     """What became of all tracks, and what was understood."""
 
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def import_folder(
             else:
                 stage.output(feature_path(out, result.track))
                 stage.count("rows", result.rows)
-    return ImportReport(results, True, notes)
+    return ImportReport(results, True, tuple(notes))
 
 
 class _Import:
