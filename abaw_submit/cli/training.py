@@ -156,7 +156,14 @@ def _fold_inputs(
 
 
 def _say(out: Path, task: Task, what: str, fold: str, score: float | None) -> None:
+    from abaw_submit.models.checkpoint import is_main_process
+    from abaw_submit.training.weights import weights_lines
+
+    if not is_main_process():  # the first of those that torchrun started speaks for all
+        return
     if score is None:
         click.echo(f"{out} is up to date.")
     else:
+        for line in weights_lines(out):
+            click.echo(line)
         click.echo(f"{task.name} {what}, fold {fold}: validation {task.metric} {score:.3f}. Wrote {out}.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.arrays import Mask
 from abaw_submit.corpus.lines import Lines, read_lines
 from abaw_submit.corpus.numbers import parse_table
 from abaw_submit.errors import UserError
@@ -38,6 +39,11 @@ class Annotation:
     subset: str | None
     path: Path
     columns: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> Mask:
+        """(rows,) True where there is a label; of MTL, at least one of the three."""
+        return self.valid if self.valid.ndim == 1 else np.asarray(self.valid.any(axis=1))
 
     @property
     def rows(self) -> int:

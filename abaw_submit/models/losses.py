@@ -20,7 +20,10 @@ from abaw_submit.tasks import Decision, Task, part_slices
 
 
 def class_weights(
-    labels: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_], task: Task
+    labels: npt.NDArray[np.floating],
+    valid: npt.NDArray[np.bool_],
+    task: Task,
+    row_weights: npt.NDArray[np.floating] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Weight of each class: the largest class count divided by the class's own.
 
@@ -32,6 +35,7 @@ def class_weights(
         labels: (rows, 12) of 0 and 1 for AU, (rows, 1) of class indices for EXPR; (rows, 15) for MTL.
         valid: (rows,), rows that do not count are False; (rows, 3) for MTL.
         task: whose labels they are.
+        row_weights: (rows,) how often each row is drawn, where an epoch does not see each of them once.
 
     Returns:
         (outputs,) float32, at least 1; all 1 for VA.
@@ -42,17 +46,18 @@ def class_weights(
     """
     if task.decision is Decision.PARTS:
         parts = [
-            class_weights(labels[:, columns], valid[:, at], part)
+            class_weights(labels[:, columns], valid[:, at], part, row_weights)
             for at, (part, _, columns) in enumerate(part_slices(task))
         ]
         return np.concatenate(parts)
-    if task.name == "VA":
+    if task.decision is Decision.CLIP:
         return np.ones(task.outputs, np.float32)
     rows = labels[valid]
-    if task.name == "AU":
-        counts = (rows > 0.5).sum(0)
+    times = np.ones(len(rows)) if row_weights is None else row_weights[valid]
+    if task.decision is Decision.THRESHOLD:
+        counts = ((rows > 0.5) * times[:, None]).sum(0)
     else:
-        counts = np.bincount(rows[:, 0].astype(np.int64), minlength=task.outputs)
+        counts = np.bincount(rows[:, 0].astype(np.int64), times, minlength=task.outputs)
     weights: npt.NDArray[np.float32] = (max(counts.max(), 1) / np.maximum(counts, 1)).astype(np.float32)
     return weights
 
@@ -127,9 +132,9 @@ def soften(task: Task, labels: Tensor, valid: Tensor, smoothing: float) -> Tenso
     Returns:
         (..., 12) for AU, (..., 8) shares for EXPR, `labels` for VA or without smoothing.
     """
-    if task.name == "VA" or not smoothing:
+    if task.decision is Decision.CLIP or not smoothing:
         return labels
-    if task.name == "EXPR":
+    if task.decision is Decision.ARGMAX:
         shares = class_shares(labels, valid, task.outputs)
         return shares * (1 - smoothing) + smoothing / task.outputs
     return labels * (1 - smoothing) + 0.5 * smoothing
@@ -187,9 +192,9 @@ def task_loss(
         ]
         return torch.stack(losses).sum()
     labels = soften(task, labels, valid, smoothing)
-    if task.name == "AU":
+    if task.decision is Decision.THRESHOLD:
         return weighted_bce(output, labels, valid, weights)
-    if task.name == "EXPR":
+    if task.decision is Decision.ARGMAX:
         return weighted_ce(output, labels, valid, weights)
     return ccc_loss(output, labels, valid)
 
@@ -202,8 +207,8 @@ def activate(task: Task, output: Tensor) -> Tensor:
     """
     if task.decision is Decision.PARTS:
         return torch.cat([activate(part, output[..., scores]) for part, scores, _ in part_slices(task)], -1)
-    if task.name == "AU":
+    if task.decision is Decision.THRESHOLD:
         return output.sigmoid()
-    if task.name == "EXPR":
+    if task.decision is Decision.ARGMAX:
         return output.softmax(-1)
     return output.clamp(-1, 1)

@@ -14,34 +14,42 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.arrays import F32, U8, Index
+from abaw_submit.arrays import F32, U8, Index, Mask
 from abaw_submit.corpus.ledger import nearest_found
 from abaw_submit.errors import UserError
 from abaw_submit.models.encoder import Encoder, load_encoder, new_encoder
-from abaw_submit.models.losses import activate, class_weights, task_loss
+from abaw_submit.models.losses import activate, class_shares, class_weights, soften, task_loss
 from abaw_submit.models.sequence.network import bounded
 from abaw_submit.models.settings import VitSize
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
-from abaw_submit.tasks import Task
+from abaw_submit.tasks import Decision, Task, part_slices
 from abaw_submit.training.augment import augment
 from abaw_submit.training.fold import FoldInputs, FoldTraining
-from abaw_submit.training.loop import SAVE_EVERY_S, Fit
+from abaw_submit.training.loop import SAVE_EVERY_S, Fit, shuffled
+from abaw_submit.training.mixing import mix_pictures, rand_augment, rand_policy, random_erase
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.pictures import Pictures, to_tensor
+from abaw_submit.training.sampling import draw, fresh_rows, row_weights
 from abaw_submit.training.settings import FinetuneSettings
 from abaw_submit.training.stage import run_training
 from abaw_submit.training.tracks import found_rows, picture_paths
 
 
 class SingleFrame(nn.Module):
-    """Encoder and one linear layer: pictures to the task's outputs (VA through tanh, as TMF)."""
+    """Encoder and one linear layer: pictures to the task's outputs (VA through tanh, as TMF).
 
-    def __init__(self, encoder: Encoder, task: Task) -> None:
+    Args:
+        encoder: the encoder.
+        task: the task.
+        head_std: deviation of the layer's first weights; the official MAE fine-tuning's is 2e-5.
+    """
+
+    def __init__(self, encoder: Encoder, task: Task, head_std: float = 2e-5) -> None:
         super().__init__()
         self.encoder, self.task = encoder, task
         self.head = nn.Linear(encoder.dim, task.outputs)
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.trunc_normal_(self.head.weight, std=head_std)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -89,13 +97,17 @@ class Finetuning(FoldTraining):
 
     def build(self) -> SingleFrame:
         self.encoder = self._encoder()
-        self.model = SingleFrame(self.encoder, self.task)
-        paths, labels = self._training_frames()
+        self.model = SingleFrame(self.encoder, self.task, self.settings.head_std)
+        if self.settings.randaugment:
+            rand_policy(self.settings.randaugment, self.encoder.size_px)  # refuses it before the first step
+        if self.settings.mixup and self.task.decision is Decision.PARTS:
+            raise UserError("--mixup mixes whole labels, and rows of MTL may lack some. Leave it out.")
+        paths, labels, valid = self._training_frames()
         self.pictures = Pictures(paths, self.encoder.size_px, self.settings.cache_gib, self.progress)
-        self.labels = torch.from_numpy(labels)
-        # how often an AU or expression occurs, mean valence and arousal
-        self.prior = self.task.kind.prior(labels, self.task.outputs)
-        self.weights = torch.from_numpy(class_weights(labels, np.ones(len(labels), bool), self.task))
+        self.labels, self.valid = torch.from_numpy(labels), torch.from_numpy(valid)
+        self.prior = _prior(self.task, labels, valid)
+        self.often = row_weights(self.task, labels, self.track, self.settings.balance)
+        self.weights = torch.from_numpy(class_weights(labels, valid, self.task, self.often))
         return self.model
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -104,14 +116,31 @@ class Finetuning(FoldTraining):
     def items(self) -> int:
         return len(self.pictures)
 
+    def order(self, epoch: int) -> Index:
+        """Fresh rows of each track, as they are or drawn by their weights."""
+        settings = self.settings
+        rows = fresh_rows(self.track, settings.frame_step, settings.seed, epoch)
+        if settings.balance == "none":
+            return rows[shuffled(len(rows), settings.seed, epoch)]
+        return rows[draw(self.often[rows], settings.seed, epoch)]
+
     def load(self, items: Index) -> tuple[Index, U8]:
         return items, self.pictures.batch(items)
 
     def loss(self, model: nn.Module, batch: tuple[Index, U8], step: int, device: torch.device) -> Tensor:
         items, pixels = batch
-        images = augment(to_tensor(pixels, device), self.settings.augment, int(torch.randint(2**62, ())))
-        labels = self.labels[torch.from_numpy(items)].to(device)
-        valid = torch.ones(len(items), dtype=torch.bool, device=device)
+        settings, seed = self.settings, int(torch.randint(2**62, ()))
+        pixels = rand_augment(pixels, settings.randaugment, seed)
+        images = augment(to_tensor(pixels, device), settings.augment, seed)
+        images = random_erase(images, settings.erasing, seed)
+        places = torch.from_numpy(items)
+        labels, valid = self.labels[places].to(device), self.valid[places].to(device)
+        labels = soften(self.task, labels, valid, settings.label_smoothing)
+        if settings.mixup:
+            if self.task.decision is Decision.ARGMAX:
+                labels = class_shares(labels, valid, self.task.outputs)
+            images, shares = mix_pictures(images, settings.mixup, seed)
+            labels = shares @ labels
         return task_loss(self.task, model(images).float(), labels, valid, self.weights.to(device))
 
     def state(self) -> dict[str, Tensor]:
@@ -129,6 +158,7 @@ class Finetuning(FoldTraining):
 
     def finish(self, stage: Stage, done: Fit) -> None:
         super().finish(stage, done)
+        self.note_weights(stage, self.weights)
         stage.count("training frames", len(self.pictures))
 
     def _score(self, track: str, rows: int | None, device: torch.device) -> F32:
@@ -146,18 +176,22 @@ class Finetuning(FoldTraining):
         full[here] = np.concatenate(parts)
         return full[nearest_found(found)]
 
-    def _training_frames(self) -> tuple[list[Path], F32]:
-        """The crops of the training rows and their labels."""
+    def _training_frames(self) -> tuple[list[Path], F32, Mask]:
+        """The crops of the training rows, their labels and which of these are valid."""
         paths: list[Path] = []
         labels: list[F32] = []
+        valid: list[Mask] = []
+        counts: list[int] = []
         for track, annotation in self.division.train.items():
-            use = annotation.valid & found_rows(self.crops, track, len(annotation.valid))
-            rows = np.flatnonzero(use)[:: self.settings.frame_step]
+            rows = np.flatnonzero(annotation.labelled & found_rows(self.crops, track, annotation.rows))
             paths += picture_paths(self.crops, track, rows)
             labels.append(annotation.values[rows])
+            valid.append(annotation.valid[rows])
+            counts.append(len(rows))
         if not paths:
             raise UserError(f"No training row is both annotated and cropped in {self.crops}.")
-        return paths, np.concatenate(labels)
+        self.track: Index = np.repeat(np.arange(len(counts)), counts)
+        return paths, np.concatenate(labels), np.concatenate(valid)
 
     def _encoder(self) -> Encoder:
         drop_path = self.settings.drop_path
@@ -196,3 +230,13 @@ def finetune(
     training = Finetuning(task, inputs, size, settings, progress)
     run_training(training, out, save_every_s=save_every_s)
     return training.score
+
+
+def _prior(task: Task, labels: F32, valid: Mask) -> F32:
+    """The mean score of the training rows: how often an AU or expression occurs, mean valence and arousal."""
+    found = []
+    for at, (part, _, columns) in enumerate(part_slices(task)):
+        rows = labels[valid if valid.ndim == 1 else valid[:, at]][:, columns]
+        empty = np.zeros(part.outputs)
+        found.append(part.kind.prior(rows, part.outputs) if len(rows) else empty)
+    return np.concatenate(found).astype(np.float32)

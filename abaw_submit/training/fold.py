@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from abaw_submit.arrays import F32
 from abaw_submit.corpus.tracklists import read_tracks
@@ -19,6 +20,7 @@ from abaw_submit.training.loop import Fit
 from abaw_submit.training.outputs import TEST_NAME, VALIDATION_NAME, official_score, save_scores
 from abaw_submit.training.stage import Training
 from abaw_submit.training.tracks import absent_tracks, read_division
+from abaw_submit.training.weights import write_weights_table
 
 V = TypeVar("V")
 
@@ -113,6 +115,12 @@ class FoldTraining(Training):
         self._save(stage, VALIDATION_NAME, validation, "validation")
         if self.tests:
             self._save(stage, TEST_NAME, self.predict(self.tests, "score test", done.device), "test")
+
+    def note_weights(self, stage: Stage, weights: Tensor) -> None:
+        """The class weights beside the paper's, for the reader."""
+        path = write_weights_table(stage.out, self.task, weights.cpu().numpy())
+        if path is not None:
+            stage.output(path)
 
     def _save(self, stage: Stage, name: str, scores: Mapping[str, F32], subset: str) -> None:
         save_scores(stage, stage.out / name, self.task, scores, subset=subset, fold=self.files.fold)

@@ -107,7 +107,8 @@ def make_accelerator(settings: LoopSettings) -> Any:
     if torch.cuda.is_available():
         torch.backends.cudnn.benchmark = False
         torch.use_deterministic_algorithms(True, warn_only=True)
-    return Accelerator(mixed_precision=settings.precision)
+    # without `cpu`, processes that torchrun starts on a machine without GPU would not know of each other
+    return Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
 
 
 def fit(job: Job, settings: LoopSettings) -> Fit:
@@ -123,7 +124,7 @@ def fit(job: Job, settings: LoopSettings) -> Fit:
     run = _Run(job, settings, accelerator, plain, optimizer)
     run.resume()
     bar: Iterator[int] | None = None
-    for epoch in range(run.epoch, settings.epochs):
+    for epoch in range(run.epoch, settings.last_epoch):
         parts = batches(job.order(epoch), settings.batch)
         if run.steps == 0:
             run.steps = len(parts) * settings.epochs
@@ -156,7 +157,7 @@ class _Run:
         self.losses: list[float] = []
         self.history: list[dict[str, float]] = []
         self.average: dict[str, Tensor] | None = None
-        if settings.ema:
+        if settings.ema or settings.keep == "average":
             self.average = {k: v.detach().clone() for k, v in plain.state_dict().items()}
         self.saved = time.monotonic()
 
@@ -211,6 +212,7 @@ class _Run:
                 self.done = at + 1
             if time.monotonic() - self.saved >= self.job.save_every_s and self.done < len(parts):
                 self.save()
+        self.average_epoch(epoch)
         row: dict[str, float] = {
             "epoch": epoch + 1,
             "step": self.step,
@@ -221,7 +223,7 @@ class _Run:
             row.update(self.evaluate(epoch))
         self.history.append(row)
         self.epoch, self.done, self.losses = epoch + 1, 0, []
-        if self.epoch == self.settings.epochs or time.monotonic() - self.saved >= self.job.save_every_s:
+        if self.epoch == self.settings.last_epoch or time.monotonic() - self.saved >= self.job.save_every_s:
             self.save()
 
     def loaded(self, parts: Iterable[Index]) -> Iterator[Any]:
@@ -255,7 +257,7 @@ class _Run:
         return number
 
     def update_average(self) -> None:
-        if self.average is None:
+        if self.average is None or not self.settings.ema:
             return
         # early on the average would be mostly the random start; it begins short and grows
         decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
@@ -263,6 +265,22 @@ class _Run:
             for name, value in self.plain.state_dict().items():
                 if value.is_floating_point():
                     self.average[name].lerp_(value, 1 - decay)
+                else:
+                    self.average[name].copy_(value)
+
+    def average_epoch(self, epoch: int) -> None:
+        """`keep = average`: mean of the weights after each of the last epochs (SWA, Izmailov et al. 2018).
+
+        Running batch statistics are averaged like weights. Until the last epochs begin, the average is the
+        newest epoch, so that curves show what would be kept.
+        """
+        if self.average is None or self.settings.ema:
+            return
+        count = max(1, epoch + 1 - max(0, self.settings.last_epoch - self.settings.keep_epochs))
+        with torch.no_grad():
+            for name, value in self.plain.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 / count)
                 else:
                     self.average[name].copy_(value)
 

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.corpus.annotations import Annotation
-from abaw_submit.metrics import score
+from abaw_submit.corpus.multitask import part_of
+from abaw_submit.metrics import f1_of_confusion, score
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores, write_scores
 from abaw_submit.store import Stage, atomic_path, write_text
-from abaw_submit.tasks import Task
+from abaw_submit.tasks import AH, Decision, Task, part_slices
 
 VALIDATION_NAME = "scores_validation.h5"
 TEST_NAME = "scores_test.h5"
@@ -23,11 +24,28 @@ TEST_NAME = "scores_test.h5"
 def official_score(
     task: Task, annotations: Mapping[str, Annotation], scores: Mapping[str, npt.NDArray[np.float32]]
 ) -> float:
-    """The official score of undecided scores over all valid rows pooled; 0 where no row is valid."""
+    """The official score of undecided scores over all valid rows pooled; 0 where no row is valid.
+
+    MTL: the sum of the three. AH: the mean of the two classes' F1, over videos.
+    """
+    if task.decision is Decision.PARTS:
+        return sum(
+            official_score(
+                part,
+                {track: part_of(a, at) for track, a in annotations.items()},
+                {track: values[:, columns] for track, values in scores.items()},
+            )
+            for at, (part, columns, _) in enumerate(part_slices(task))
+        )
     truth = {t: a.values for t, a in annotations.items()}
     valid = {t: a.valid for t, a in annotations.items()}
     if not any(v.any() for v in valid.values()):
         return 0.0
+    if task is AH:
+        true = np.concatenate([truth[t][valid[t]] for t in truth]).astype(np.int64).ravel()
+        said = np.concatenate([decide(task, scores[t])[valid[t]] for t in truth]).astype(np.int64).ravel()
+        confusion = np.bincount(2 * true + said, minlength=4).reshape(2, 2).astype(np.float64)
+        return float(f1_of_confusion(confusion).mean())
     return score(task, truth, {t: decide(task, scores[t]) for t in truth}, valid).total
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from abaw_submit.arrays import F32, F64, Index
+from abaw_submit.errors import UserError
 from abaw_submit.tasks import Decision, Task
 
-BALANCES = ("none", "video", "class", "both")
 VA_CELLS = 5  # valence and arousal are balanced over a grid of so many by so many cells
 
 
@@ -57,12 +57,17 @@ def row_weights(task: Task, labels: F32, track: Index, balance: str) -> F64:
     Returns:
         (rows,) with mean 1.
 
+    Raises:
+        UserError: classes of MTL, whose rows may lack labels, cannot be balanced.
+
     >>> from abaw_submit.tasks import EXPR
     >>> row_weights(EXPR, np.array([[0.0], [0.0], [0.0], [4.0]]), np.zeros(4, int), "class").round(2).tolist()
     [0.67, 0.67, 0.67, 2.0]
     """
     if balance == "none":
         return np.ones(len(labels))
+    if task.decision is Decision.PARTS and balance != "video":
+        raise UserError(f"--balance {balance} is for one task; expected none or video for MTL.")
     members = np.ones((len(labels), 1)) if balance == "video" else _classes(task, labels)
     if balance == "class":
         weights = (members / np.maximum(members.sum(0), 1)).sum(1)

@@ -11,13 +11,15 @@ from abaw_submit.config import Settings, setting
 from abaw_submit.errors import UserError
 
 _PRECISIONS = ("no", "fp16", "bf16")
+BALANCES = ("none", "video", "class", "both")
+KEEPS = ("last", "average")
 
 
 @dataclass(frozen=True)
 class LoopSettings(Settings):
     """What every training loop needs; the commands have their own defaults."""
 
-    epochs: int = setting(20, "passes over the training data; the last one is kept, none is picked", ge=1)
+    epochs: int = setting(20, "passes over the training data; none is picked by its score", ge=1)
     batch: int = setting(32, "items per step, over all devices", ge=1)
     lr: float = setting(1e-4, "learning rate at the end of the warm-up", gt=0)
     weight_decay: float = setting(0.05, "AdamW weight decay; norms, biases and positions have none", ge=0)
@@ -28,8 +30,29 @@ class LoopSettings(Settings):
     ema: float = setting(
         0.0, "decay per step of the averaged weights that are kept; 0: the last weights", ge=0, lt=1
     )
+    keep: str = setting(
+        "last", "the weights that are kept: of the last epoch, or the average of the last ones", choices=KEEPS
+    )
+    keep_epochs: int = setting(5, "epochs that --keep average averages over (SWA)", ge=1)
+    stop_after: int = setting(
+        0, "stop after so many epochs of the schedule (see choose-epoch); 0: all of them", ge=0
+    )
     seed: int = setting(0, "seed of weights, order, augmentation and dropout")
     precision: str = setting("no", "mixed precision", choices=_PRECISIONS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.stop_after > self.epochs:
+            raise UserError(
+                f"--stop-after {self.stop_after}: expected at most the {self.epochs} of --epochs."
+            )
+        if self.ema and self.keep == "average":
+            raise UserError("--ema and --keep average both average the weights. Choose one.")
+
+    @property
+    def last_epoch(self) -> int:
+        """How many epochs are trained."""
+        return self.stop_after or self.epochs
 
 
 @dataclass(frozen=True)
@@ -55,10 +78,23 @@ class FinetuneSettings(LoopSettings):
 
     epochs: int = setting(20, "passes over the training frames", ge=1)
     batch: int = setting(512, "frames per step, over all devices", ge=1)
+    min_lr: float = setting(1e-6, "learning rate at the end of the cosine", ge=0)
     drop_path: float = setting(0.1, "stochastic depth of the last block", ge=0, lt=1)
-    layer_decay: float = setting(1.0, "each block's learning rate is this times that of the next", gt=0, le=1)
+    layer_decay: float = setting(
+        0.75, "each block's learning rate is this times that of the next", gt=0, le=1
+    )
+    head_std: float = setting(2e-5, "deviation of the linear layer's first weights", gt=0)
     augment: float = setting(1.0, "strength of flip, shift, zoom, turn and colour changes; 0: none", ge=0)
-    frame_step: int = setting(1, "train on every n-th row of a track; neighbours are nearly the same", ge=1)
+    randaugment: str = setting("", "timm's RandAugment, such as rand-m9-mstd0.5-inc1; empty: none")
+    erasing: float = setting(0.0, "share of the pictures that lose a random rectangle", ge=0, lt=1)
+    mixup: float = setting(0.0, "mixup's alpha: pictures and labels are mixed in pairs; 0: none", ge=0)
+    label_smoothing: float = setting(0.0, "share of AU and EXPR labels that goes to not knowing", ge=0, lt=1)
+    frame_step: int = setting(
+        1, "an epoch has one random row of every n neighbouring ones, which are nearly the same", ge=1
+    )
+    balance: str = setting(
+        "none", "an epoch draws rows balanced by video, by class, or by both", choices=BALANCES
+    )
     cache_gib: float = setting(8.0, "crops are decoded once into a temporary file up to this size", ge=0)
 
 
@@ -71,6 +107,10 @@ class TmfSettings(LoopSettings):
     stride_rows: int = setting(
         0, "rows from one clip to the next; 0: a whole clip in training, half of one in prediction", ge=0
     )
+    balance: str = setting(
+        "none", "an epoch draws clips balanced by video, by class, or by both", choices=BALANCES
+    )
+    label_smoothing: float = setting(0.0, "share of AU and EXPR labels that goes to not knowing", ge=0, lt=1)
     noise: float = setting(0.0, "deviation of noise added to standardised features in training", ge=0)
     cache_gib: float = setting(
         8.0, "features above this size are kept in a temporary file, not in memory", ge=0

@@ -124,6 +124,8 @@ def run_training(training: Training, out: Path, *, save_every_s: float = SAVE_EV
     if stage.done():
         return False
     training.read()
+    if not is_main_process():
+        training.progress = quiet
     with stage if is_main_process() else nullcontext():
         seed_step(training.settings.seed, 0)
         model = training.build()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.arrays import F32, Index
+from abaw_submit.arrays import F32, F64, Index
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import WEIGHTS_NAME, read_config
@@ -28,6 +28,7 @@ from abaw_submit.training.clips import FeatureTable, clip_weights, epoch_clips, 
 from abaw_submit.training.fold import FoldInputs, FoldTraining
 from abaw_submit.training.loop import SAVE_EVERY_S, Fit
 from abaw_submit.training.outputs import official_score, save_scores
+from abaw_submit.training.sampling import draw, row_weights
 from abaw_submit.training.settings import TmfSettings
 from abaw_submit.training.stage import run_training
 from abaw_submit.training.tracks import absent_tracks
@@ -73,26 +74,45 @@ class SequenceTraining(FoldTraining):
         self.valid = np.concatenate([a.valid for a in train])
         if not self.valid.any():
             raise UserError(f"No training row has a valid {self.task.name} annotation.")
-        self.weights = torch.from_numpy(class_weights(self.labels, self.valid, self.task))
+        self.often = self._row_weights()
+        self.weights = torch.from_numpy(class_weights(self.labels, self.valid, self.task, self.often))
         return self.model
 
     def items(self) -> int:
         return int(self.table.begin[-1])
 
     def order(self, epoch: int) -> Index:
-        """First rows of clips."""
+        """First rows of clips, as they follow each other or drawn by the mean weight of their rows."""
         settings = self.settings
-        return epoch_clips(self.table.begin, settings.clip_rows, settings.seed, epoch, settings.stride_rows)
+        starts = epoch_clips(self.table.begin, settings.clip_rows, settings.seed, epoch, settings.stride_rows)
+        if settings.balance == "none":
+            return starts
+        sums = np.concatenate([[0.0], np.cumsum(self.often)])
+        track = np.searchsorted(self.table.begin, starts, side="right")
+        ends = np.minimum(starts + settings.clip_rows, self.table.begin[track])
+        return starts[draw(sums[ends] - sums[starts], settings.seed, epoch)]
+
+    def _row_weights(self) -> F64:
+        """How often each row is to be seen; rows without a label have no say."""
+        labelled = np.concatenate([self.division.train[track].labelled for track in self.table.tracks])
+        track = np.repeat(np.arange(len(self.table.tracks)), np.diff(self.table.begin))
+        weights = np.zeros(len(labelled))
+        weights[labelled] = row_weights(
+            self.task, self.labels[labelled], track[labelled], self.settings.balance
+        )
+        return weights
 
     def loss(self, model: nn.Module, batch: Index, step: int, device: torch.device) -> Tensor:
         values, present, places = self.table.gather(batch, self.settings.clip_rows)
         features = torch.from_numpy(values).to(device)
         if self.settings.noise:
             features = features + torch.randn_like(features) * self.noise.to(device)
-        valid = torch.from_numpy(self.valid[places] & present).to(device)
+        real = present if self.valid.ndim == 1 else present[..., None]
+        valid = torch.from_numpy(self.valid[places] & real).to(device)
         labels = torch.from_numpy(self.labels[places]).to(device)
         output = model(features, torch.from_numpy(present).to(device))
-        return task_loss(self.task, output.float(), labels, valid, self.weights.to(device))
+        smoothing = self.settings.label_smoothing
+        return task_loss(self.task, output.float(), labels, valid, self.weights.to(device), smoothing)
 
     def curves(self, epoch: int, model: nn.Module) -> dict[str, float]:
         scores = self._predict(self.held_out, self.model.mean.device)
@@ -115,6 +135,7 @@ class SequenceTraining(FoldTraining):
 
     def finish(self, stage: Stage, done: Fit) -> None:
         super().finish(stage, done)
+        self.note_weights(stage, self.weights)
         stage.count("training rows", self.items())
 
     def _table(self, tracks: Mapping[str, int | None]) -> FeatureTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -145,3 +146,21 @@ def test_config_round_trips_and_a_missing_one_is_named(tmp_path: Path) -> None:
     assert read_config(tmp_path) == {"a": {"x": 1e-4, "y": 'q"\\', "z": [1, 2], "b": True}}
     with pytest.raises(UserError, match=r"config\.toml is missing"):
         read_config(tmp_path / "nowhere")
+
+
+def test_keep_average_is_the_mean_of_the_last_epochs_weights_also_after_a_kill(tmp_path: Path) -> None:
+    ends: list[torch.Tensor] = []
+    settings = dataclasses.replace(SETTINGS, ema=0.0)
+    watched = job(tmp_path / "last")
+    for stop in (1, 2, 3):
+        part = dataclasses.replace(settings, stop_after=stop)
+        ends.append(fit(job(tmp_path / f"stop{stop}"), part).weights["0.weight"])
+    assert torch.equal(fit(watched, settings).weights["0.weight"], ends[2])
+    swa = dataclasses.replace(settings, keep="average", keep_epochs=2)
+    done = fit(job(tmp_path / "swa"), swa)
+    assert torch.allclose(done.weights["0.weight"], (ends[1] + ends[2]) / 2, atol=1e-7)
+    with pytest.raises(Killed):
+        fit(job(tmp_path / "cut", kill_at=17), swa)
+    assert torch.equal(fit(job(tmp_path / "cut"), swa).weights["0.weight"], done.weights["0.weight"])
+    stopped = fit(job(tmp_path / "stopped"), dataclasses.replace(settings, stop_after=2))
+    assert [row["epoch"] for row in stopped.history] == [1, 2]

@@ -17,7 +17,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.models.encoder import Encoder, build_vit, new_encoder
 from abaw_submit.models.settings import SequenceSize, VitSize
 from abaw_submit.models.tmf import Tmf
-from abaw_submit.tasks import AU
+from abaw_submit.tasks import AU, EXPR
 from abaw_submit.training.finetune import SingleFrame
 from abaw_submit.training.optim import learning_rate, parameter_groups
 from abaw_submit.training.settings import FinetuneSettings, LoopSettings, PretrainSettings, TmfSettings
@@ -140,3 +140,53 @@ def test_defaults_are_the_papers() -> None:
     assert (TmfSettings().clip_rows, TmfSettings().batch, TmfSettings().lr, TmfSettings().epochs) == (
         100, 32, 1e-4, 20,
     )  # fmt: skip
+
+
+def official_rate(step: int, per_epoch: int, epochs: int, warmup_epochs: int, lr: float, low: float) -> float:
+    """The rule of the official MAE fine-tuning, told in words in its paper (He et al. 2022, appendix A.1):
+    linear over the warm-up epochs, then half a cosine, by the fractional epoch of each step."""
+    epoch = step / per_epoch
+    if epoch < warmup_epochs:
+        return lr * epoch / warmup_epochs
+    place = (epoch - warmup_epochs) / (epochs - warmup_epochs)
+    return low + (lr - low) * 0.5 * (1 + math.cos(math.pi * place))
+
+
+def test_the_schedule_is_the_official_maes_but_for_its_first_step_of_rate_zero() -> None:
+    per_epoch, epochs, warm = 7, 100, 5
+    settings = FinetuneSettings(lr=1e-3, warmup=warm / epochs)
+    assert settings.min_lr == 1e-6
+    steps = per_epoch * epochs
+    for step in range(steps):
+        ahead = step + 1 if step < warm * per_epoch else step  # the warm-up is one step ahead, not at 0
+        expected = official_rate(ahead, per_epoch, epochs, warm, 1e-3, 1e-6)
+        assert learning_rate(step, steps, settings) == pytest.approx(expected, rel=1e-9), step
+
+
+def test_layer_decay_and_head_are_the_official_maes_by_default() -> None:
+    settings, depth = FinetuneSettings(), 12
+    assert (settings.layer_decay, settings.head_std, settings.weight_decay) == (0.75, 2e-5, 0.05)
+    model = SingleFrame(new_encoder(VitSize(32, 16, 24, depth, 2)), EXPR)
+    assert 0 < model.head.weight.std() < 3e-5
+    assert not model.head.bias.any()
+    scale = {
+        id(p): g["scale"]
+        for g in parameter_groups(model, settings, settings.layer_decay, depth)
+        for p in g["params"]
+    }
+    for name, parameter in model.named_parameters():
+        # 0: tokens, positions and patches; k + 1: block k; depth + 1: the norm at the end and the head
+        if any(word in name for word in ("cls_token", "pos_embed", "patch_embed")):
+            layer = 0
+        elif "blocks." in name:
+            layer = int(name.split("blocks.")[1].split(".")[0]) + 1
+        else:
+            layer = depth + 1
+        assert scale[id(parameter)] == pytest.approx(0.75 ** (depth + 1 - layer)), name
+
+
+def test_averages_are_not_taken_twice_and_stops_lie_inside_the_schedule() -> None:
+    with pytest.raises(UserError, match="Choose one"):
+        LoopSettings(ema=0.9, keep="average")
+    with pytest.raises(UserError, match="expected at most the 3 of --epochs"):
+        LoopSettings(epochs=3, stop_after=4)

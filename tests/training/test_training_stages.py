@@ -249,3 +249,28 @@ def test_a_models_own_part_of_a_config_holds_for_it(corpus, tmp_path: Path) -> N
     assert said == [(12, 0), (20, 7)]
     with pytest.raises(UserError, match="--stride-rows 17: expected at most the 16"):
         train(corpus, "AU", tmp_path / "x", "--stride-rows", 17)
+
+
+def test_fine_tuning_with_everything_on_gives_the_same_bytes_again(corpus, tmp_path: Path) -> None:
+    words = (
+        *VIT, "--epochs", 2, "--randaugment", "rand-m9-mstd0.5-inc1", "--erasing", 0.25, "--mixup", 0.8,
+        "--label-smoothing", 0.1, "--frame-step", 3, "--balance", "both", "--keep", "average",
+        "--keep-epochs", 2,
+    )  # fmt: skip
+    for name in "ab":
+        said = finetune(corpus, "EXPR", tmp_path / name, *words)
+    assert "class weights" in said
+    assert "more than 2 times off the paper's" in said  # the classes of this corpus are equally frequent
+    for file in ("model.safetensors", "scores_validation.h5", "class_weights.csv"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+    with pytest.raises(UserError, match="no policy of timm"):
+        finetune(corpus, "EXPR", tmp_path / "c", *VIT, "--randaugment", "strong")
+
+
+@pytest.mark.parametrize("balance", ["video", "class", "both"])
+def test_clips_can_be_balanced(corpus, tmp_path: Path, balance: str) -> None:
+    words = ("--epochs", 2, "--balance", balance, "--label-smoothing", 0.1)
+    for task in ("AU", "VA"):
+        train(corpus, task, tmp_path / task, *words)
+        scores = read_scores(tmp_path / task / "scores_validation.h5")
+        assert all(np.isfinite(values).all() for values in scores.values())
