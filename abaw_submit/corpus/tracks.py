@@ -5,6 +5,7 @@ Source: the organisers' readme on `_left` / `_right` names (docs/reference/forma
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ def sibling_group(track: str) -> str:
 def find_video(track: str, folder: Path | str | Sequence[Path | str]) -> Path:
     """The media file of a track: its exact name first, then without the side; mp4, avi, then others.
 
+    Sub-folders are searched too, as the organisers' batches are unpacked into folders of their own.
+
     Args:
         track: a track's name.
         folder: where the videos are, one folder or several, in order of preference.
@@ -58,9 +61,10 @@ def find_video(track: str, folder: Path | str | Sequence[Path | str]) -> Path:
     """
     folders = [Path(folder)] if isinstance(folder, str | Path) else [Path(f) for f in folder]
     names = list(dict.fromkeys([track, split_track(track)[0]]))
+    places = _with_sub_folders(folders)
     for name in names:
         for suffix in VIDEO_SUFFIXES:
-            for place in folders:
+            for place in places:
                 for written in (suffix, suffix.upper()):
                     path = place / f"{name}{written}"
                     if path.is_file():
@@ -73,7 +77,9 @@ def find_video(track: str, folder: Path | str | Sequence[Path | str]) -> Path:
 
 
 def list_videos(paths: Iterable[Path | str]) -> list[Path]:
-    """The media files given, or lying in the folders given, sorted by name; hidden files are left out.
+    """The media files given, or lying in the folders given and their sub-folders, sorted by name.
+
+    What is hidden is left out.
 
     Raises:
         UserError: a path is missing or no video file, none is found, or two share a name without suffix.
@@ -81,7 +87,10 @@ def list_videos(paths: Iterable[Path | str]) -> list[Path]:
     found: dict[str, Path] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            files = [p for p in path.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()]
+            places = _with_sub_folders([path])
+            files = [
+                p for f in places for p in f.iterdir() if p.suffix.lower() in VIDEO_SUFFIXES and p.is_file()
+            ]
         elif path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
             files = [path]
         elif path.exists():
@@ -97,3 +106,13 @@ def list_videos(paths: Iterable[Path | str]) -> list[Path]:
     if not found:
         raise UserError(f"No videos in {', '.join(str(p) for p in paths)}.")
     return [found[name] for name in sorted(found)]
+
+
+def _with_sub_folders(folders: Iterable[Path]) -> list[Path]:
+    """The folders and those below them, in name order; what is hidden is left out."""
+    found = []
+    for folder in folders:
+        for place, below, _ in os.walk(folder, followlinks=True):
+            below[:] = sorted(name for name in below if not name.startswith("."))
+            found.append(Path(place))
+    return found

@@ -81,5 +81,16 @@ def test_list_videos_sorts_by_name_and_refuses_doubles(tmp_path):
         list_videos([tmp_path / "b", tmp_path / "c"])
     with pytest.raises(UserError, match="is no video"):
         list_videos([tmp_path / "a/notes.txt"])
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="No videos"):
-        list_videos([tmp_path])
+        list_videos([tmp_path / "empty"])
+
+
+def test_batches_in_sub_folders_are_searched(tmp_path):
+    for name in ("batch1/a.mp4", "batch2/more/b.avi", ".hidden/c.mp4", "d.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.name for p in list_videos([tmp_path])] == ["a.mp4", "b.avi", "d.mp4"]
+    assert find_video("b_left", tmp_path) == tmp_path / "batch2/more/b.avi"
+    with pytest.raises(UserError, match="No video for track c"):
+        find_video("c", tmp_path)
