@@ -22,7 +22,7 @@ def portrait(number: int, action: np.ndarray, pose: Pose = STRAIGHT, lids: float
 
 
 def test_the_haar_cascade_finds_the_face_where_the_truth_says() -> None:
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")  # type: ignore[attr-defined]
     found = 0
     for number in range(60):
         rng = rng_for(1, "test", number)

@@ -16,6 +16,7 @@ from abaw_submit.faces.detect import DetectorSpec
 from abaw_submit.faces.jobs import VideoJob, plan_jobs, wanted_tracks
 from abaw_submit.faces.settings import CropSettings
 from abaw_submit.faces.stage import Workers, crop_corpus
+from abaw_submit.faces.video import follow_video
 
 HAAR = DetectorSpec("haar")
 SETTINGS = CropSettings()
@@ -57,10 +58,10 @@ def compare_with_truth(corpus, crops):
         rows = np.flatnonzero(seen & got)
         visible, found, both = visible + seen.sum(), found + got.sum(), both + len(rows)
         true = truth.iloc[rows]
-        size = np.sqrt(true.w * true.h).to_numpy()
+        size = np.asarray(np.sqrt(true.w * true.h))
         dx = ledger.x[rows] + ledger.w[rows] / 2 - (true.x + true.w / 2)
         dy = ledger.y[rows] + ledger.h[rows] / 2 - (true.y + true.h / 2)
-        distance += list(np.hypot(dx, dy).to_numpy() / size)
+        distance += list(np.asarray(np.hypot(dx, dy)) / size)
         ratio += list(np.sqrt(ledger.w[rows] * ledger.h[rows]) / size)
     return both / visible, both / found, np.array(distance), np.array(ratio)
 
@@ -138,7 +139,7 @@ def test_a_killed_run_goes_on_with_the_next_video(demo_corpus, crops, tmp_path, 
         done.append(path)
         return original(path, *rest)
 
-    original = crop_module.follow_video
+    original = follow_video
     monkeypatch.setattr(crop_module, "follow_video", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         run(demo_corpus, out)

@@ -48,7 +48,7 @@ def test_portrait_is_upright(crops):
     ledger = read_ledger(crops / "portrait_noaudio")
     assert ledger.found.all()
     assert (ledger.y + ledger.h).max() > 800  # px of the 720 x 1280 frame
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")  # type: ignore[attr-defined]
     upright = lying = 0
     for row in range(1, 353, 25):
         grey = cv2.imread(str(crops / "portrait_noaudio" / f"{row:05d}.jpg"), cv2.IMREAD_GRAYSCALE)

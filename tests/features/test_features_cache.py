@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from abaw_submit.arrays import FLOAT16_MAX
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import (
-    FLOAT16_MAX,
     feature_path,
     list_tracks,
     read_features,

@@ -36,7 +36,7 @@ COLOUR = "outside_of_the_package:Colour"
 def outside_module(monkeypatch):
     """Makes `Colour` importable as somebody else's module."""
     module = types.ModuleType("outside_of_the_package")
-    module.Colour = Colour
+    module.__dict__["Colour"] = Colour
     monkeypatch.setitem(sys.modules, module.__name__, module)
     Colour.calls = 0
 

@@ -273,7 +273,7 @@ class TestPickles:
         found = read_pickle(pickle.dumps(data, protocol), "x")
         for key in ("a", "f", "half", "text"):
             np.testing.assert_array_equal(found[key], data[key])
-            assert found[key].dtype.kind == data[key].dtype.kind
+            assert np.asarray(found[key]).dtype.kind == np.asarray(data[key]).dtype.kind
         assert found["list"] == data["list"]
         assert found["scalar"] == 0.25
         assert list(found["objects"]) == [{"x": 1}, "y"]

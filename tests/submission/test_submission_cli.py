@@ -86,9 +86,9 @@ def test_template_from_crops(tmp_path):
     import numpy as np
 
     for track, rows in {"video9": 3, "a_left": 2}.items():
-        zeros = [np.zeros(rows)] * 5
-        numbers = np.arange(1, rows + 1)
-        ledger = Ledger(numbers, numbers / 25, np.zeros(rows, bool), *zeros, np.array(["none"] * rows))
+        zero, numbers = np.zeros(rows), np.arange(1, rows + 1)
+        none = np.array(["none"] * rows)
+        ledger = Ledger(numbers, numbers / 25, np.zeros(rows, bool), zero, zero, zero, zero, zero, none)
         (tmp_path / "crops" / track).mkdir(parents=True)
         write_ledger(tmp_path / "crops" / track / "ledger.csv", ledger)
     args = ["template", "--task", "EXPR", "--crops", tmp_path / "crops", "--out", tmp_path / "t.txt"]
