@@ -21,7 +21,7 @@ _PACKETS = 200  # looked at for the first two pictures
 
 
 def avi_shift_s(path: str) -> float:
-    """Seconds to add to the timestamps of a file's sound, so that it fits its pictures; 0 for other containers.
+    """Seconds to add to the timestamps of a file's sound to fit its pictures; 0 for other containers.
 
     Args:
         path: a media file.
