@@ -231,7 +231,7 @@ class TestHdf5:
     def test_damaged(self, tmp_path):
         (tmp_path / "x.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
         refused(tmp_path / "x.h5", "is not a readable HDF5 file")
-        with pytest.raises(UserError, match="cannot be read as HDF5"):
+        with pytest.raises(UserError, match="is not a readable HDF5 file"):
             read_scores(tmp_path / "x.h5")
 
     @pytest.mark.parametrize(
