@@ -80,9 +80,10 @@ def read_sound(path: Path | str, block_samples: int = BLOCK_SAMPLES) -> Iterator
 def _pieces(path: Path) -> Iterator[tuple[float, Samples]]:
     """Resampled pieces in order, holes filled with silence; the time is that of the first piece."""
     try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError) as error:
-        raise UserError(f"{path} cannot be opened: {error.strerror or error}.") from None
+        container = av.open(str(path), metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path} cannot be opened: {reason}.") from None
     with container:
         if not container.streams.audio:
             return

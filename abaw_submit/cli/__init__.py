@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("run", "run", "Make a target of a run and all that leads to it."),
     "status": ("run", "status", "Show every job of a run: done, stale and why, running, failed or missing."),
     "clean": ("run", "clean", "Remove what a run made, and nothing else."),
+    "verify": ("project", "verify", "Check every recorded sha256 of a run."),
     "crop": ("faces", "crop", "Videos to aligned face crops, one ledger line per row."),
     "template": ("corpus", "template", "Make a template for any videos from their crops."),
     "mtl-list": ("corpus", "mtl_list", "Make a multi-task list from the three tasks' annotations."),

@@ -45,3 +45,31 @@ def doctor(config: Path | None, disk: Path, as_json: bool) -> None:
     missing = [f.what for f in findings if f.state == "missing"]
     if missing:
         raise ProblemsFound(f"{len(missing)} missing: {', '.join(missing)}. What to do stands beside each.")
+
+
+@click.command(cls=Command)
+@click.argument("run")
+@json_option
+def verify(run: str, as_json: bool) -> None:
+    """Check every recorded sha256 of RUN: the name of a run, or any folder or file that stages made.
+
+    Every file is read, the pictures of crops too. Exit 0: all is as it was written; 1: something is
+    missing or changed, listed.
+
+    \b
+    Example: abaw-submit verify demo
+    """
+    from abaw_submit.cli.progress import progress
+    from abaw_submit.workflow.verify import places_of
+    from abaw_submit.workflow.verify import verify as verify_places
+
+    found = verify_places(places_of(run), progress)
+    if as_json:
+        click.echo(json.dumps({"ok": not found.problems, **found.__dict__}, indent=2))
+    else:
+        for problem in found.problems:
+            click.echo(problem)
+        failed = f"; {found.failures} items had failed when they were made" if found.failures else ""
+        click.echo(f"{run}: {found.records:,} records, {found.files:,} files read{failed}.")
+    if found.problems:
+        raise ProblemsFound(f"{len(found.problems)} missing or changed. Run their stages again.")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
 from abaw_submit.store import write_text
+from abaw_submit.textfile import read_utf8
 
 LEDGER_NAME = "ledger.csv"
 COLUMNS = ("row", "time_s", "found", "score", "x", "y", "w", "h", "source")
@@ -102,7 +103,7 @@ def read_ledger(path: Path | str) -> Ledger:
     path = _ledger_file(path)
     if not path.is_file():
         raise UserError(f"No ledger at {path}. Make crops with `abaw-submit crop`, official ones too.")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_utf8(path).splitlines()
     if not lines or lines[0] != ",".join(COLUMNS):
         raise UserError(f"{path}, line 1: expected the header {','.join(COLUMNS)}. Make the crops again.")
     cells = [line.split(",") for line in lines[1:]]
@@ -119,6 +120,8 @@ def read_ledger(path: Path | str) -> Ledger:
         }
     except ValueError as error:
         raise UserError(f"{path}: {error}. Make the crops again.") from None
+    if not all(np.isfinite(values).all() for values in numbers.values()):
+        raise UserError(f"{path}: a number that is not finite. Make the crops again.")
     return Ledger(
         row=numbers["row"].astype(np.int64),
         time_s=numbers["time_s"],

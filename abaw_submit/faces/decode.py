@@ -85,13 +85,16 @@ class VideoReader:
         self.frames = 0
         self.bad_packets = 0
         try:
-            self._container = av.open(str(path))
-        except (av.error.FFmpegError, OSError) as error:
+            self._container = av.open(str(path), metadata_errors="replace")
+        except (av.error.FFmpegError, OSError, ValueError) as error:
             raise UserError(f"{path} cannot be opened as a video: {_reason(error)}.") from None
         if not self._container.streams.video:
             self._container.close()
             raise UserError(f"{path} has no picture, only sound.")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise UserError(f"{path}: its picture has an unknown codec. Convert it, for example to H.264.")
         self._stream.thread_type = "NONE"  # one thread a video: the cores are used over videos
         self._stream.codec_context.thread_count = 1
         self._last_s = float("-inf")

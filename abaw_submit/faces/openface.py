@@ -26,7 +26,7 @@ def read_openface(path: Path) -> dict[int, Faces]:
     Raises:
         UserError: no 68 landmarks in px (run OpenFace with -2Dfp), or a row that is no number.
     """
-    with path.open(encoding="utf-8-sig", newline="") as handle:
+    with io.StringIO(read_utf8(path), newline="") as handle:
         reader = csv.reader(handle)
         header = [name.strip() for name in next(reader, [])]
         needed = ["frame", "confidence", "success", *(f"{a}_{k}" for a in "xy" for k in range(POINTS))]
@@ -35,15 +35,24 @@ def read_openface(path: Path) -> dict[int, Faces]:
             raise UserError(f"{path}, line 1: no column {missing[0]}; expected OpenFace output with -2Dfp.")
         columns = [header.index(name) for name in needed]
         faces: dict[int, list[npt.NDArray[np.float32]]] = {}
-        for cells in reader:
+        for cells in _rows(reader, path):
             try:
                 values = np.array([float(cells[c]) for c in columns])
+                if not np.isfinite(values).all() or not 1 <= values[0] < 10**9:
+                    raise ValueError
             except (ValueError, IndexError):
                 raise UserError(f"{path}, line {reader.line_num}: not the numbers of a face.") from None
             if values[2] >= 0.5:
                 points = values[3:].reshape(2, POINTS).T
                 faces.setdefault(int(values[0]), []).append(face_of_points(points, values[1]))
     return {row: np.stack(of) for row, of in faces.items()}
+
+
+def _rows(reader: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}.") from None
 
 
 def face_of_points(points: npt.NDArray[np.float64], score: float) -> npt.NDArray[np.float32]:

@@ -41,7 +41,7 @@ def read_overrides(path: Path | str) -> list[Override]:
         UserError: a line that does not follow the grammar (named).
     """
     overrides = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
         words = line.split("#")[0].split()
         if words:
             overrides.append(_parse(words, f"{path}, line {number}"))

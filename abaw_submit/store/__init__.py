@@ -7,7 +7,7 @@ output one owner at a time; `stage` puts them together.
 
 from abaw_submit.store.atomic import RECORDED, atomic_path, remove_leftovers, write_json, write_text
 from abaw_submit.store.guard import read_mark, refuse_foreign_file, refuse_overlap
-from abaw_submit.store.hashing import fingerprint, sha256_file
+from abaw_submit.store.hashing import fingerprint, read_sha256, sha256_file
 from abaw_submit.store.identity import changed_outputs, identify, refuse_changed
 from abaw_submit.store.owner import Owner
 from abaw_submit.store.record import RECORD_NAME, machine, peak_memory_mib, read_record, record_path
@@ -26,6 +26,7 @@ __all__ = [
     "peak_memory_mib",
     "read_mark",
     "read_record",
+    "read_sha256",
     "record_path",
     "refuse_changed",
     "refuse_foreign_file",

@@ -48,6 +48,19 @@ def sha256_file(path: Path | str) -> str:
     return known
 
 
+def read_sha256(path: Path | str) -> str:
+    """SHA-256 of a file's bytes as they are now, whatever is remembered: a failing disk changes no date.
+
+    Raises:
+        UserError: it is no regular file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path} is no regular file.")
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
 def sha256_folder(folder: Path, files: Sequence[Path]) -> str:
     """One hash over the names and bytes of a folder's files; an unchanged folder is not read twice."""
     stats = [p.stat() for p in files]

@@ -17,6 +17,7 @@ from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.submission.findings import Place, Report
 from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_header
 from abaw_submit.submission.locate import is_row, locate, locate_listed, rows_in_file
+from abaw_submit.submission.provenance import edited_since
 from abaw_submit.submission.suspicions import note_suspicions, summarize
 from abaw_submit.submission.values import Kinds, Values, diagnose, read_values
 from abaw_submit.submission.videos import check_videos
@@ -44,6 +45,9 @@ def check(
     grammar = grammar_of(kind, edition or _template_edition(asked, kind) or LATEST_EDITION)
     report = Report(str(target), grammar.name, grammar.edition, grammar.columns)
     members = open_members(target, report)
+    edited = edited_since(target)
+    if edited:
+        report.add("edited", Place(found=edited))
     shortest = 1 if grammar.name == AH.name else 2  # a header and a row
     texts = [(m, lines) for m in members if (lines := _text(m, report, shortest)) is not None]
     if not members and not report.problems:

@@ -13,6 +13,7 @@ FIRST_PLACES = 5
 # kind -> what is right; the order is the order of the report
 PROBLEMS = {
     "empty": "a file holds a header and rows",
+    "edited": "what a stage wrote is submitted as it was written",
     "encoding": "files are UTF-8 text without a byte order mark",
     "line ending": "lines end in LF",
     "zip": "a zip can be opened and each of its files read",

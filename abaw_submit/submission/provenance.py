@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from abaw_submit.store import identify, read_record, sha256_file
+from abaw_submit.errors import ProblemsFound, UserError
+from abaw_submit.store import changed_outputs, identify, read_record, record_path, sha256_file
 
 _DEEPEST = 12
 
@@ -18,22 +19,55 @@ def provenance(path: Path | str, depth: int = 0) -> dict[str, Any]:
     path = Path(path)
     record = _record_of(path)
     if record is None:
-        return {"path": str(path), "identity": identify(path)} if path.exists() else {"path": str(path)}
+        return {"path": str(path), "identity": _identity(path)} if path.exists() else {"path": str(path)}
     inputs = []
     for entry in record["inputs"]:
         source = Path(entry["path"])
-        known = source.exists() and depth < _DEEPEST and identify(source) == entry["identity"]
+        known = source.exists() and depth < _DEEPEST and _identity(source) == entry["identity"]
         more = provenance(source, depth + 1) if known else {}
         inputs.append({**more, "path": entry["path"], "identity": entry["identity"]})
     return {
         "path": str(path),
-        "identity": identify(path),
+        "identity": _identity(path),
         "stage": record["stage"],
         "version": record["version"],
         "fingerprint": record["fingerprint"],
         "settings": record["settings"],
         "inputs": inputs,
     }
+
+
+def _identity(path: Path) -> str:
+    """As `identify`; "changed" for a folder that is not what its record says: then nothing is known of it."""
+    try:
+        return identify(path)
+    except UserError:
+        return "changed"
+
+
+def refuse_edited(path: Path | str) -> None:
+    """Refuse a file or folder that carries a record and is not what its stage wrote.
+
+    Raises:
+        ProblemsFound: naming it.
+    """
+    edited = edited_since(path)
+    if edited:
+        raise ProblemsFound(
+            f"{edited}.\nMake it again, or, if the change is wanted, delete {record_path(path)} and check it."
+        )
+
+
+def edited_since(path: Path | str) -> str:
+    """What is missing or changed in an output that carries a record, in words; "" if nothing is."""
+    path = Path(path)
+    record = read_record(path)
+    changed = changed_outputs(path, record) if record is not None and path.exists() else []
+    if record is None or not changed:
+        return ""
+    first, what = changed[0]
+    more = f" ({len(changed)} files in all)" if len(changed) > 1 else ""
+    return f"{first} is {what} since `{record['stage']}` wrote it{more}"
 
 
 def _record_of(path: Path) -> dict[str, Any] | None:

@@ -192,11 +192,11 @@ def read_splits(path: Path | str) -> Splits:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except FileNotFoundError:
         raise UserError(f"No splits at {path}. Make them with `abaw-submit split`.") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}. Make it again with `abaw-submit split`.") from None
+    except UserError as error:
+        raise UserError(f"{error} Make it again with `abaw-submit split`.") from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         found = data.get("schema") if isinstance(data, dict) else type(data).__name__
         raise UserError(
