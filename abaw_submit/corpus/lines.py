@@ -15,7 +15,7 @@ import numpy.typing as npt
 from abaw_submit.errors import UserError
 
 LARGEST_BYTES = 1 << 28  # the largest official file has 80 MB and 1,022,655 lines
-MOST_LINES = 3_000_000
+MOST_LINES = 4_000_000
 LONGEST_LINE = 10_000  # bytes of a line that are read as text: no official line has more than some hundred
 PAD = 128  # zero bytes after the text, so that records may be gathered up to the last line
 _UTF8_BOM = b"\xef\xbb\xbf"

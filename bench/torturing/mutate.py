@@ -1,0 +1,155 @@
+"""Damaged files over all readers, in processes of their own: each must be read or refused in words."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+LONGEST_S = 20
+MOST_MIB = 1024
+WORDS = [
+    b"nan", b"inf", b"-5", b"1e999", b"True", b",", b"\n", b"\r", b"\x00", b"\xff", b"\xef\xbb\xbf", b"/",
+    b"..", b"$x$", b"99999999999999999999", b'"', b"[", b"{", b"null", b" ", b"\xe2\x80\xa8", b"-1", b"1.5",
+]  # fmt: skip
+
+
+@dataclass
+class Outcome:
+    """What became of the files of one reader."""
+
+    tried: int = 0
+    read: int = 0
+    refused: int = 0
+    bad: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+    peak_mib: float = 0.0
+
+
+def mutate(data: bytes, rng: np.random.Generator) -> bytes:
+    """A damaged copy: bytes flipped, cut off, cut out, doubled, zeroed, or words put in."""
+    out = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        size = max(len(out), 1)
+        at, length = int(rng.integers(size)), int(rng.integers(1, max(2, size // 8)))
+        kind = rng.integers(7)
+        if kind == 0:
+            for place in rng.integers(0, size, int(rng.integers(1, 9))):
+                if place < len(out):
+                    out[place] = int(rng.integers(256))
+        elif kind == 1:
+            del out[at:]
+        elif kind == 2:
+            del out[at : at + length]
+        elif kind == 3:
+            out[at:at] = out[at : at + length]
+        elif kind == 4:
+            out[at : at + length] = bytes(len(out[at : at + length]))
+        elif kind == 5:
+            out[at:at] = WORDS[int(rng.integers(len(WORDS)))]
+        else:
+            word = WORDS[int(rng.integers(len(WORDS)))]
+            out[at : at + len(word)] = word
+    return bytes(out)
+
+
+def run_all(per_reader: int, seed: int, only: str = "") -> dict[str, Outcome]:
+    """Every reader with so many damaged files of its own."""
+    from torturing.readers import all_readers
+
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        names = [n for n in all_readers(Path(folder) / "names") if only in n]
+    for name in names:
+        results[name] = _in_process(name, per_reader, seed)
+    return results
+
+
+def _in_process(name: str, count: int, seed: int) -> Outcome:
+    """A reader's files in a process of its own, started again where a file ends it."""
+    total = Outcome()
+    while total.tried < count:
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe(duplex=False)
+        worker = context.Process(target=_work, args=(name, total.tried, count, seed, theirs))
+        worker.start()
+        theirs.close()
+        with contextlib.suppress(EOFError):
+            while True:
+                what, text, seconds, peak = ours.recv()
+                total.tried += 1
+                total.read += what == "read"
+                total.refused += what == "refused"
+                total.slowest_s, total.peak_mib = max(total.slowest_s, seconds), max(total.peak_mib, peak)
+                if what == "bad":
+                    total.bad.append(text)
+        worker.join()
+        if total.tried < count:
+            total.tried += 1
+            total.bad.append(f"file {total.tried}: the process ended with {worker.exitcode}")
+    return total
+
+
+class _TooLong(BaseException):
+    pass
+
+
+def _alarm(*_: object) -> None:
+    raise _TooLong
+
+
+def _work(name: str, first: int, count: int, seed: int, told: object) -> None:
+    from torturing.readers import all_readers
+
+    from abaw_submit.errors import UserError
+
+    limit = 4 * MOST_MIB << 20
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    signal.signal(signal.SIGALRM, _alarm)
+    sys.stderr = sys.stdout = io.StringIO()
+    import logging
+
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:
+        path, read = all_readers(Path(folder) / "files")[name]
+        whole = path.read_bytes()
+        read(path)
+        base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for number in range(first, count):
+            rng = np.random.default_rng([seed, number, *name.encode()])
+            path.write_bytes(mutate(whole, rng))
+            start = time.perf_counter()
+            signal.alarm(LONGEST_S)
+            what, text = "read", ""
+            try:
+                read(path)
+            except UserError as error:
+                what = "refused" if len(str(error).splitlines()) <= 3 else "bad"
+                text = f"file {number}: a message of {len(str(error).splitlines())} lines"
+            except _TooLong:
+                what, text = "bad", f"file {number}: more than {LONGEST_S} s"
+            except Exception as error:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                own = [f for f in traceback.extract_tb(error.__traceback__) if "abaw_submit" in f.filename]
+                where = own[-1] if own else place
+                what = "bad"
+                text = f"file {number}: {type(error).__name__}: {str(error)[:80]!r} at {Path(where.filename).name}:{where.lineno}"
+            signal.alarm(0)
+            used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
+            told.send((what, text, time.perf_counter() - start, used))  # type: ignore[attr-defined]
+
+
+def kinds(bad: list[str]) -> Counter[str]:
+    """Failures without their file numbers, counted."""
+    return Counter(text.partition(": ")[2] for text in bad)
