@@ -88,6 +88,8 @@ def read_toml(path: Path | str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply to be read.") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError as error:

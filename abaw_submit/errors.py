@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_LINE = 1200
+
 
 class UserError(Exception):
     """Wrong usage, settings or malformed input: nothing was done. Exit code 2.
@@ -15,11 +17,29 @@ class UserError(Exception):
 
     exit_code = 2
 
+    def __str__(self) -> str:
+        return shortened(super().__str__())
+
 
 class ProblemsFound(UserError):
     """The work was done, and problems were found or items failed. Exit code 1."""
 
     exit_code = 1
+
+
+def shortened(text: str) -> str:
+    r"""A message with lines of a length that can be read, whatever it quotes; control characters as escapes.
+
+    >>> len(shortened("x" * 2000)), "\x1b" in shortened("a\x1b[2J")
+    (801, False)
+    """
+    lines = []
+    for line in text.split("\n"):
+        plain = "".join(
+            c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line
+        )
+        lines.append(plain if len(plain) <= _LONGEST_LINE else f"{plain[:600]}…{plain[-200:]}")
+    return "\n".join(lines)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

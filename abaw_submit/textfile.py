@@ -28,7 +28,9 @@ def read_utf8(path: Path | str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
+        raise UserError(
+            f"{path}, line {line}: not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from None
 
 
 def read_json(path: Path | str) -> Any:

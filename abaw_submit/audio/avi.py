@@ -27,7 +27,7 @@ def avi_shift_s(path: str) -> float:
         path: a media file.
     """
     try:
-        with av.open(path) as container:
+        with av.open(path, metadata_errors="replace") as container:
             if container.format.name != "avi" or not container.streams.audio:
                 return 0.0
             sound = container.streams.audio[0]
@@ -36,7 +36,7 @@ def avi_shift_s(path: str) -> float:
             delay = DELAY_SAMPLES.get(sound.codec_context.name, 0)
             late = Fraction(delay, sound.codec_context.sample_rate)
             return float(_held_back(container, late) - late)
-    except (av.error.FFmpegError, OSError):
+    except (av.error.FFmpegError, OSError, ValueError):
         return 0.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import traceback
@@ -33,6 +34,9 @@ _ADVICE = {
 def run(command: click.Command) -> int:
     """Run the command line; the exit code."""
     signals.install()
+    for stream in (sys.stdout, sys.stderr):  # the name of a file may be no UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         # without standalone mode Click hands the code of ctx.exit() back instead of raising it
         code = command.main(standalone_mode=False)

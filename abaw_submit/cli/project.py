@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from abaw_submit.cli.common import IN_FILE, json_option
+from abaw_submit.cli.common import IN_FILE, Command, json_option
 from abaw_submit.errors import ProblemsFound
 
 

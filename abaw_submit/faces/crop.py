@@ -35,6 +35,17 @@ from abaw_submit.faces.video import Look, VideoFaces, follow_video
 from abaw_submit.store import Owner, atomic_path, fingerprint, sha256_file, write_json
 
 TRACK_RECORD = "crops.json"
+_TRACK_FIELDS = {
+    "fingerprint",
+    "decoded",
+    "official",
+    "rows",
+    "found",
+    "filled",
+    "longest_gap",
+    "bad_packets",
+}
+_TRACK_FIELDS |= {"lost", "without_row"}
 _CROP = re.compile(r"\d{5,}\.jpg")
 ALGORITHM = 2  # raise it when the same settings would give other bytes
 
@@ -96,7 +107,9 @@ def read_track_record(folder: Path) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads((folder / TRACK_RECORD).read_text(encoding="utf-8"))
         pictures = sum(entry.name.endswith(".jpg") for entry in os.scandir(folder))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not set(record) >= _TRACK_FIELDS:
         return None
     complete = pictures == record.get("found") and (folder / LEDGER_NAME).is_file()
     return record if complete else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.faces.decode import Frame
 from abaw_submit.faces.detect import BOX, LANDMARKS, NO_FACES, SCORE, Faces
 from abaw_submit.faces.sample import CutFinder, Seen
+from abaw_submit.textfile import read_utf8
 
 POINTS = 68
 # Of the 68 points: both eyes, nose tip, mouth corners, in the order of `faces.detect`.
@@ -28,7 +31,7 @@ def read_openface(path: Path) -> dict[int, Faces]:
     """
     with io.StringIO(read_utf8(path), newline="") as handle:
         reader = csv.reader(handle)
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(_rows(reader, path), [])]
         needed = ["frame", "confidence", "success", *(f"{a}_{k}" for a in "xy" for k in range(POINTS))]
         missing = [name for name in needed if name not in header]
         if missing:

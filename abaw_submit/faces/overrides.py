@@ -18,6 +18,7 @@ import numpy.typing as npt
 from abaw_submit.errors import UserError
 from abaw_submit.faces.detect import BOX
 from abaw_submit.faces.follow import Tracklet
+from abaw_submit.textfile import read_utf8
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read_overrides(path: Path | str) -> list[Override]:
 
 def _parse(words: Sequence[str], where: str) -> Override:
     wrong = UserError(
-        f'{where}: "{" ".join(words)}"; expected "TRACK ROW[-ROW] none" or "TRACK ROW[-ROW] at X Y".'
+        f'{where}: "{" ".join(words)[:80]}"; expected "TRACK ROW[-ROW] none" or "TRACK ROW[-ROW] at X Y".'
     )
     if len(words) not in (3, 5) or words[2] != {3: "none", 5: "at"}[len(words)]:
         raise wrong

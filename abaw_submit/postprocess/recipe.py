@@ -9,7 +9,6 @@ which the task's default decision (0.5, argmax, clip) is the chosen one.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.files import Scores
 from abaw_submit.store import write_json
 from abaw_submit.tasks import Task, get_task
+from abaw_submit.textfile import read_json
 
 SCHEMA = "abaw_submit.recipe/1"
 RECIPE_NAME = "recipe.json"
@@ -58,6 +58,10 @@ class Column:
     calibration: Mapping[str, Any] = field(default_factory=lambda: {"kind": "none"})
     threshold: float = 0.5
     bias: float = 0.0
+
+
+# the values of a recipe's file that are no lists or tables, and what they must be
+_PLAIN: dict[str, Any] = {"task": str, "restore": int | float, "min_run_rows": int, "rate_hz": int | float}
 
 
 @dataclass(frozen=True)
@@ -107,19 +111,23 @@ def read_recipe(path: Path | str) -> Recipe:
     path = path / RECIPE_NAME if path.is_dir() else path
     if not path.is_file():
         raise UserError(f"No recipe at {path}. `abaw-submit select` writes one.")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not JSON: {error}.") from None
+    data = read_json(path)
     if not isinstance(data, dict) or data.pop("schema", None) != SCHEMA:
         raise UserError(f'{path} is not a recipe of schema "{SCHEMA}".')
     try:
         columns = {name: _column(value) for name, value in data.pop("columns").items()}
         steps, members = tuple(data.pop("steps")), tuple(str(m) for m in data.pop("members"))
         recipe = Recipe(columns=columns, steps=steps, members=members, **data)
+        for name, kind in _PLAIN.items():
+            value = getattr(recipe, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise TypeError(f"{name} is {value!r:.60}")
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: malformed recipe: {error}.") from None
-    validate(recipe, str(path))
+    try:
+        validate(recipe, str(path))
+    except (TypeError, ValueError, AttributeError, KeyError) as error:  # values of the wrong types
+        raise UserError(f"{path}: malformed recipe: {error}.") from None
     return recipe
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from abaw_submit.submission.check import check
 from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.submission.findings import Report
 from abaw_submit.submission.provenance import provenance
+from abaw_submit.textfile import read_json
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first a zip can name
 _LEVEL = 6
@@ -158,7 +158,9 @@ def read_sidecar(out: Path | str) -> dict[str, Any]:
     path = sidecar_path(out)
     if not path.is_file():
         raise UserError(f"{out} has no {path.name} beside it. Pack it with abaw-submit pack.")
-    described: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    described: Any = read_json(path)
+    if not isinstance(described, dict):
+        raise UserError(f"{path} does not describe a zip. Pack it again.")
     if described.get("sha256") != sha256_file(out):
         raise UserError(f"{out} is not the zip that {path.name} describes. Pack it again.")
     return described

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.store import fingerprint, write_json
 from abaw_submit.tasks import Task
+from abaw_submit.textfile import read_json
 from abaw_submit.training.balance import balanced_folds, count_names, label_counts
 
 SCHEMA = 1
@@ -207,9 +207,12 @@ def read_splits(path: Path | str) -> Splits:
     try:
         fields["folds"] = [_fold(f) for f in fields["folds"]]
         fields["leaks"] = [Leak(**leak) for leak in fields["leaks"]]
-        return Splits(**fields)
-    except (TypeError, KeyError) as error:
+        made = Splits(**fields)
+    except (TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: malformed splits ({error}). Make it with `abaw-submit split`.") from None
+    if not (isinstance(made.task, str) and isinstance(made.source, str)):
+        raise UserError(f"{path}: malformed splits (task, source). Make it with `abaw-submit split`.")
+    return made
 
 
 def _fold(data: dict[str, Any]) -> Fold:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import RECORD_NAME, read_record, read_sha256, record_path
+from abaw_submit.textfile import read_json
 
 TRACK_RECORD = "crops.json"  # beside a track's pictures: one hash over all of them, in the order of rows
 _CROP = re.compile(r"\d{5,}\.jpg")
@@ -108,7 +108,8 @@ def _verify_one(out: Path, found: Verified) -> None:
 
 
 def _verify_pictures(path: Path, found: Verified) -> None:
-    wanted: Any = json.loads(path.read_text(encoding="utf-8")).get("sha256")
+    record: Any = read_json(path)
+    wanted = record.get("sha256") if isinstance(record, dict) else None
     digest = hashlib.sha256()
     pictures = sorted(
         (p for p in path.parent.iterdir() if _CROP.fullmatch(p.name)), key=lambda p: int(p.stem)

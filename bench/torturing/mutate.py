@@ -110,9 +110,8 @@ def _alarm(*_: object) -> None:
 
 
 def _work(name: str, first: int, count: int, seed: int, told: object) -> None:
-    from torturing.readers import all_readers
-
     from abaw_submit.errors import UserError
+    from torturing.readers import all_readers
 
     limit = 4 * MOST_MIB << 20
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -144,7 +143,8 @@ def _work(name: str, first: int, count: int, seed: int, told: object) -> None:
                 own = [f for f in traceback.extract_tb(error.__traceback__) if "abaw_submit" in f.filename]
                 where = own[-1] if own else place
                 what = "bad"
-                text = f"file {number}: {type(error).__name__}: {str(error)[:80]!r} at {Path(where.filename).name}:{where.lineno}"
+                text = f"file {number}: {type(error).__name__}: {str(error)[:80]!r}"
+                text += f" at {Path(where.filename).name}:{where.lineno}"
             signal.alarm(0)
             used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024
             told.send((what, text, time.perf_counter() - start, used))  # type: ignore[attr-defined]

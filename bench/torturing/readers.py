@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ TRACKS = {"102": 30, "video2_left": 25}
 
 def text_files(root: Path) -> dict[str, Reader]:
     """Official texts and the package's own."""
-    from abaw_submit.config import load_run, read_toml
+    from abaw_submit.config import read_toml
     from abaw_submit.corpus.annotations import read_annotation
     from abaw_submit.corpus.ledger import Ledger, read_ledger, write_ledger
     from abaw_submit.corpus.mtl import read_mtl
@@ -26,6 +27,7 @@ def text_files(root: Path) -> dict[str, Reader]:
     from abaw_submit.store import Stage, read_record
     from abaw_submit.tasks import TASKS, VA
     from abaw_submit.training.folds import Fold, Splits, read_splits, write_splits
+    from abaw_submit.workflow.settings import load_run
 
     found: dict[str, Reader] = {}
     values = {"VA": "0.5,-0.25", "EXPR": "3", "AU": "0,1,0,1,0,0,1,0,0,1,0,1"}
@@ -70,7 +72,7 @@ def array_files(root: Path) -> dict[str, Reader]:
     from safetensors.torch import save_file
 
     from abaw_submit.features.cache import read_features, write_features
-    from abaw_submit.features.importers import read_table
+    from abaw_submit.features.importers import import_folder
     from abaw_submit.models.checkpoint import LAST_NAME, read_last, write_last
     from abaw_submit.models.encoder import read_weights
     from abaw_submit.scores.files import Scores, read_scores, write_scores
@@ -86,13 +88,26 @@ def array_files(root: Path) -> dict[str, Reader]:
     found["scores h5"] = (root / "s.h5", lambda p: read_scores(p, "VA"))
     write_scores(root / "scores", scores)
     found["scores text"] = (root / "scores" / "102.txt", lambda p: read_scores(p.parent, "VA"))
-    np.save(root / "t.npy", values)
-    np.savez(root / "t.npz", values=values, valid=np.ones(30, bool))
     names = ",".join(["frame", "success", *[f"f{k}" for k in range(8)]])
     rows = [",".join([str(k + 1), "1", *[f"{v:.4f}" for v in values[k]]]) for k in range(30)]
-    (root / "t.csv").write_text("\n".join([names, *rows]) + "\n")
+    official = root / "annotations" / "VA_Estimation_Challenge" / "Train_Set"
+    official.mkdir(parents=True)
+    (official / "102.txt").write_text("valence,arousal\n" + "0.5,0.5\n" * 30)
+
+    def bring_in(path: Path) -> None:
+        shutil.rmtree(root / "brought", ignore_errors=True)
+        import_folder(path.parent, root / "brought", name="x", annotations=root / "annotations")
+
     for suffix in ("npy", "npz", "csv"):
-        found[f"table {suffix}"] = (root / f"t.{suffix}", read_table)
+        path = root / suffix / f"102.{suffix}"
+        path.parent.mkdir()
+        if suffix == "npy":
+            np.save(path, values)
+        elif suffix == "npz":
+            np.savez(path, values=values, valid=np.ones(30, bool))
+        else:
+            path.write_text("\n".join([names, *rows]) + "\n")
+        found[f"table {suffix}"] = (path, bring_in)
     state = {"a.weight": torch.ones(4, 4), "b": torch.zeros(3)}
     save_file(state, root / "w.safetensors")
     torch.save({"model": state}, root / "w.pth")
@@ -111,7 +126,9 @@ def submission_files(root: Path) -> dict[str, Reader]:
     rows = [f"{t}/{k:05d}.jpg,0.5,-0.25" for t, n in TRACKS.items() for k in range(1, n + 1)]
     (root / "va.txt").write_text("image_location,valence,arousal\n" + "\n".join(rows) + "\n")
     whole = root / "whole.txt"
-    whole.write_text("image_location,valence,arousal\n" + "\n".join(r[: r.index(",") + 1] for r in rows) + "\n")
+    whole.write_text(
+        "image_location,valence,arousal\n" + "\n".join(r[: r.index(",") + 1] for r in rows) + "\n"
+    )
     with zipfile.ZipFile(root / "va.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(root / "va.txt", "va.txt")
     asked = expected_rows("VA", whole)

@@ -136,6 +136,8 @@ def read_inert(path: Path) -> Any:
             return _Unpickler(archive.read(inside[0]), archive, root).load()
     except (
         zipfile.BadZipFile,
+        OSError,
+        EOFError,
         KeyError,
         TypeError,
         AttributeError,

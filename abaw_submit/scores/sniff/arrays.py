@@ -7,6 +7,7 @@ No size that a file claims is believed before it is checked, and no code in a fi
 from __future__ import annotations
 
 import json
+import tokenize
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,15 @@ def _npy(data: bytes, where: str) -> npt.NDArray[Any] | Any:
             shape, fortran, dtype = np.lib.format.read_array_header_2_0(handle)
         else:
             raise ValueError(f"version {version}")
-    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        EOFError,
+        SyntaxError,
+        tokenize.TokenError,
+        TypeError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise UserError(f"{where} is a damaged .npy file: {str(error)[:80]}. Save it again.") from None
     begin = handle.tell()
     if dtype.hasobject:
