@@ -221,6 +221,9 @@ def select_text(summary: dict[str, Any], out: Path) -> str:
     for row in summary["step_sets"]:
         name = ", ".join(row["steps"]) or "nothing (plain mean, default decision)"
         lines.append(_line(name, row))
+        if not row["steps"] and len(summary["members"]) > 1:
+            best = max(summary["members"], key=lambda member: member["score"])
+            lines.append(f"{'best member alone: ' + best['name']:<40} {best['score']:>12.4f}")
     lines += [_line("the choice itself, nested", summary["chosen"]), ""]
     final: dict[str, dict[str, Any]] = {}
     for test in summary["tests"]:

@@ -112,6 +112,10 @@ def check(
     else:
         click.echo("\n".join(report_lines(report, tracks_table)))
     if not report.ok:
+        from abaw_submit.scores.sniff.hints import scores_hint
+
+        if (hint := scores_hint(target, task)) is not None:
+            click.echo(hint, err=True)
         raise click.exceptions.Exit(ProblemsFound.exit_code)
 
 

@@ -44,7 +44,10 @@ _fold_option = click.option("--fold", default="official", help='Name of the fold
 @settings_options(VitSize)
 @settings_options(DecoderSize)
 @settings_options(PretrainSettings)
-def pretrain(crops: Path, out: Path, start: Path | None, **options: Any) -> None:
+@click.option(
+    "--not-aff-wild2", is_flag=True, help="The crops look like Aff-Wild2's, and are not: go on with them."
+)
+def pretrain(crops: Path, out: Path, start: Path | None, not_aff_wild2: bool, **options: Any) -> None:
     """Pre-train a masked autoencoder on a folder of face pictures (jpg, png, at any depth).
 
     The encoder learns to paint the 75 % of patches that are hidden. Use other faces than Aff-Wild2's:
@@ -53,13 +56,11 @@ def pretrain(crops: Path, out: Path, start: Path | None, **options: Any) -> None
     \b
     Example: abaw-submit pretrain faces/ --out checkpoints/mae
     """
-    from abaw_submit.training.pretrain import holds_ledgers
     from abaw_submit.training.pretrain import pretrain as work
+    from abaw_submit.training.pretrain import refuse_aff_wild2
 
-    if holds_ledgers(crops):
-        click.echo(
-            "Note: these look like crops of tracks. The rules forbid pre-training on Aff-Wild2 itself."
-        )
+    if not not_aff_wild2:
+        refuse_aff_wild2(crops)
     size, decoder = collect(VitSize, options), collect(DecoderSize, options)
     settings = collect(PretrainSettings, options)
     if work(crops, out, size=size, decoder=decoder, settings=settings, start=start, progress=progress):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.arrays import Mask
+from abaw_submit.corpus.junk import is_junk
 from abaw_submit.corpus.lines import Lines, read_lines
 from abaw_submit.corpus.numbers import parse_table
 from abaw_submit.errors import UserError
@@ -148,7 +149,7 @@ def no_annotations(root: Path | str, task: Task) -> UserError:
 
 
 def _text_files(folder: Path) -> list[Path]:
-    return [p for p in folder.glob("*.txt") if p.is_file() and not p.name.startswith(".")]
+    return [p for p in folder.glob("*.txt") if p.is_file() and not is_junk(p.name)]
 
 
 def _columns(lines: Lines, task: Task) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from abaw_submit.corpus.junk import is_junk
 from abaw_submit.corpus.mtl import MTL_HEADER, read_mtl
 from abaw_submit.corpus.templates import read_template
 from abaw_submit.corpus.testlists import read_track_list
@@ -46,7 +47,7 @@ def named_tracks(given: Sequence[str]) -> list[str]:
     for item in given:
         path = Path(item)
         if path.is_dir():
-            names.update(p.stem for p in path.rglob("*.txt") if not p.name.startswith("."))
+            names.update(p.stem for p in path.rglob("*.txt") if not is_junk(p.name))
         else:
             names.update(read_tracks(path) if path.is_file() else [item])
     return sorted(names)

@@ -85,7 +85,8 @@ def list_videos(paths: Iterable[Path | str]) -> list[Path]:
         UserError: a path is missing or no video file, none is found, or two share a name without suffix.
     """
     found: dict[str, Path] = {}
-    for path in map(Path, paths):
+    given = [Path(path) for path in paths]
+    for path in given:
         if path.is_dir():
             places = _with_sub_folders([path])
             files = [
@@ -104,7 +105,7 @@ def list_videos(paths: Iterable[Path | str]) -> list[Path]:
             if other.resolve() != file.resolve():
                 raise UserError(f"Two videos named {file.stem}: {other} and {file}. Rename or leave one out.")
     if not found:
-        raise UserError(f"No videos in {', '.join(str(p) for p in paths)}.")
+        raise UserError(f"No videos in {', '.join(str(p) for p in given)}.{_instead(given)}")
     return [found[name] for name in sorted(found)]
 
 
@@ -116,3 +117,10 @@ def _with_sub_folders(folders: Iterable[Path]) -> list[Path]:
             below[:] = sorted(name for name in below if not name.startswith("."))
             found.append(Path(place))
     return found
+
+
+def _instead(folders: Sequence[Path]) -> str:
+    """What was looked for, and what a folder without videos holds."""
+    others = [p.name for f in folders if f.is_dir() for p in sorted(f.rglob("*"))[:50] if p.is_file()]
+    found = f"; found {', '.join(others[:3])}" if others else ""
+    return f" Looked for {' '.join(VIDEO_SUFFIXES)}, in sub-folders too{found}."

@@ -62,13 +62,6 @@ class FeatureOptions:
 
 
 @dataclass(frozen=True)
-class ImportReport(ExtractReport):
-    """What became of all tracks, and what was understood."""
-
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Unit:
     """Where one track's features lie: a file, a folder of a file a frame, or a part of a shared file."""
 
@@ -87,7 +80,7 @@ def import_folder(
     slack: int = 3,
     options: FeatureOptions | None = None,
     progress: Progress = quiet,
-) -> ImportReport:
+) -> ExtractReport:
     """Import features: a file a track, a file a frame, or one file for all, of any format `sniff` reads.
 
     Args:
@@ -123,7 +116,7 @@ def import_folder(
         recognises=is_features_file,
     )
     if stage.done():
-        return ImportReport([], fresh=False)
+        return ExtractReport([], fresh=False)
     with stage:
         results, notes = _Import(out, name, given, expected, units).run(source, progress)
         for result in results:
@@ -132,7 +125,7 @@ def import_folder(
             else:
                 stage.output(feature_path(out, result.track))
                 stage.count("rows", result.rows)
-    return ImportReport(results, True, tuple(notes))
+    return ExtractReport(results, True, tuple(notes))
 
 
 class _Import:
@@ -411,4 +404,4 @@ def _pattern(columns: str | None) -> re.Pattern[str] | None:
         raise UserError(f'--columns "{columns}" is not a regular expression: {error}.') from None
 
 
-__all__ = ["FeatureOptions", "ImportReport", "import_folder", "read_table"]
+__all__ = ["FeatureOptions", "import_folder", "read_table"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -100,6 +101,10 @@ class Pretraining(Training):
         stage.count("pictures", len(self.pictures))
 
 
+# names of Aff-Wild2's tracks: 24-30-1920x1080-1, video45_1_left, 102
+_TRACK = re.compile(r"(\d+-[\d.]+-\d+x\d+(-\d+)?|video\d+(_\d+)?|\d{1,3})(_left|_right)?")
+
+
 def pretrain(
     folder: Path,
     out: Path,
@@ -133,9 +138,25 @@ def pretrain(
     return run_training(training, out, save_every_s=save_every_s)
 
 
-def holds_ledgers(folder: Path) -> bool:
-    """Whether a folder looks like crops of tracks, which may be Aff-Wild2's."""
-    return any(folder.glob(f"*/{LEDGER_NAME}"))
+def refuse_aff_wild2(folder: Path) -> None:
+    """Refuse pictures that look like Aff-Wild2's: the rules forbid pre-training on it.
+
+    Signs are a ledger beside the pictures, or folders named like its tracks that hold `00001.jpg`, …
+
+    Raises:
+        UserError: the sign, and the option for other data of the same looks.
+    """
+    places = [folder, *sorted(p for p in folder.iterdir() if p.is_dir())]
+    places += [p for place in places[1:200] for p in sorted(place.iterdir())[:200] if p.is_dir()]
+    for place in places:
+        ledger = (place / LEDGER_NAME).is_file()
+        named = _TRACK.fullmatch(place.name) is not None and any(place.glob("[0-9]" * 5 + ".jpg"))
+        if ledger or named:
+            sign = f"with a {LEDGER_NAME}" if ledger else "with pictures numbered as in Aff-Wild2"
+            raise UserError(
+                f"{place} looks like crops of a track, {sign}. The rules forbid pre-training on Aff-Wild2."
+                "\nGive other faces; or, if these are not of Aff-Wild2, add --not-aff-wild2."
+            )
 
 
 def _go_on_from(model: MaskedAutoencoder, start: Path, size: VitSize) -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from abaw_submit.cli import cli
 from abaw_submit.errors import UserError
 from abaw_submit.scores.files import read_scores
+from abaw_submit.tasks import TASKS
 
 _spec = importlib.util.spec_from_file_location("layouts", Path(__file__).with_name("layouts.py"))
 layouts = importlib.util.module_from_spec(_spec)
@@ -102,3 +103,34 @@ def test_out_must_be_an_h5_file_outside_of_the_source(corpus):
     assert "ends in .h5" in run(*words, root / "mine.csv", code=2)
     run(*words, source / "x.h5", code=2)
     assert not (source / "x.h5").exists()
+
+
+def test_check_says_what_scores_are_and_what_to_do(corpus):
+    root, _ = corpus
+    tracks = layouts.make_scores("EXPR", ROWS)
+    blank = (root / "template.txt").read_text().replace("valence,arousal", TASKS["EXPR"].header())
+    (root / "blank.txt").write_text(blank)
+    words = ("--task", "EXPR", "--template", root / "blank.txt")
+    for name in ("one_csv_locations", "npz_keyed", "csv_per_video"):
+        source = layouts.LAYOUTS[name](root / name, tracks, "EXPR")
+        assert f"abaw-submit format --task EXPR --scores {source}" in run("check", source, *words, code=1)
+
+
+def test_select_shows_the_best_member_alone(corpus):
+    root, tracks = corpus
+    own = layouts.LAYOUTS["own_h5"](root / "own", tracks, "VA")
+    rng = np.random.default_rng(0)
+    noisy = {t: np.clip(v + rng.normal(0, 0.3, v.shape), -1, 1) for t, v in tracks.items()}
+    other = layouts.LAYOUTS["csv_per_video"](root / "other", noisy, "VA")
+    words = (
+        "--scores",
+        f"a={own}",
+        "--scores",
+        f"b={other}",
+        "--truth",
+        root / "annotations",
+        "--no-pictures",
+    )
+    text = run("select", "--task", "VA", *words, "--steps", "ensemble", "--out", root / "recipe")
+    line = next(line for line in text.splitlines() if line.startswith("best member alone: a"))
+    assert float(line.split()[-1]) > 0.9

@@ -12,22 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from abaw_submit.corpus.junk import is_junk
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.arrays import format_of, read_tree
 from abaw_submit.scores.sniff.table import Options, Table, matrix_table
 from abaw_submit.scores.sniff.text import read_text
 from abaw_submit.scores.sniff.tree import tables_of
-from abaw_submit.store import RECORD_NAME
 from abaw_submit.tasks import Task
 
-_JUNK_NAMES = {"thumbs.db", "desktop.ini", "icon\r", RECORD_NAME, "makefile", "license", "licence", "copying"}
-_JUNK_STEMS = re.compile(r"(readme|license|licence|changelog|notice|citation)([._-].*)?", re.IGNORECASE)
-_JUNK_SUFFIXES = {
-    ".md", ".rst", ".log", ".py", ".ipynb", ".png", ".jpg", ".jpeg", ".pdf", ".html", ".toml", ".yaml",
-    ".yml", ".sh", ".zip", ".pth", ".pt", ".safetensors", ".ckpt", ".mp4", ".avi", ".wav", ".lock", ".tmp",
-    ".bak", ".ini",
-}  # fmt: skip
 _JUNK_FOLDERS = {"__macosx", "__pycache__", "node_modules"}
 _OF_TRAINING = ("scores_validation.h5", "scores_test.h5")  # what `train` leaves in a fold's folder
 _DIGITS = re.compile(r"(\d+)")
@@ -134,23 +127,6 @@ def list_files(source: Path, options: Options) -> tuple[list[Path], list[str]]:
                 f"\nGive one file, or choose with --only '{pattern}'."
             )
     return sorted(chosen, key=lambda p: (p.parent.parts, natural(p.name))), sorted(left_out)
-
-
-def is_junk(name: str) -> bool:
-    """Whether a file's name says that it holds no scores.
-
-    >>> is_junk("README.txt"), is_junk(".DS_Store"), is_junk("102.txt")
-    (True, True, False)
-    """
-    lower = name.lower()
-    stem, suffix = os.path.splitext(lower)
-    return (
-        lower.startswith(("._", "."))
-        or lower in _JUNK_NAMES
-        or lower.endswith((f".{RECORD_NAME}", "~"))
-        or suffix in _JUNK_SUFFIXES
-        or _JUNK_STEMS.fullmatch(stem) is not None
-    )
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
