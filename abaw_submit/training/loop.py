@@ -26,6 +26,7 @@ from abaw_submit.models.checkpoint import read_last, write_last
 from abaw_submit.prefetch import prefetched
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.signals import Terminated, deferred
+from abaw_submit.training.memory import free_bytes, item_bytes, refuse_batch
 from abaw_submit.training.optim import learning_rate
 from abaw_submit.training.settings import LoopSettings
 
@@ -123,6 +124,7 @@ def fit(job: Job, settings: LoopSettings) -> Fit:
     plain: nn.Module = accelerator.unwrap_model(model)
     run = _Run(job, settings, accelerator, plain, optimizer)
     run.resume()
+    run.check_memory()
     bar: Iterator[int] | None = None
     for epoch in range(run.epoch, settings.last_epoch):
         parts = batches(job.order(epoch), settings.batch)
@@ -173,6 +175,27 @@ class _Run:
             self.average = {k: v.to(self.accelerator.device) for k, v in state["average"].items()}
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+
+    def check_memory(self) -> None:
+        """Refuse a batch that cannot fit before hours are lost; needs four items to tell.
+
+        Raises:
+            UserError: the setting that makes it fit.
+        """
+        items = self.job.order(self.epoch)
+        free = free_bytes(self.accelerator.device)
+        if min(len(items), self.settings.batch) < 8 or free is None:
+            return
+
+        def forward(count: int) -> Tensor:
+            part = items[:count]
+            batch = part if self.job.load is None else self.job.load(part)
+            with self.accelerator.autocast():
+                return self.job.loss(self.plain, batch, self.step, self.accelerator.device)
+
+        batch = min(self.settings.batch, len(items))
+        item = item_bytes(forward, self.plain)
+        refuse_batch(batch, self.accelerator.num_processes, item, self.plain, free)
 
     def save(self) -> None:
         self.saved = time.monotonic()

@@ -164,3 +164,22 @@ def test_keep_average_is_the_mean_of_the_last_epochs_weights_also_after_a_kill(t
     assert torch.equal(fit(job(tmp_path / "cut"), swa).weights["0.weight"], done.weights["0.weight"])
     stopped = fit(job(tmp_path / "stopped"), dataclasses.replace(settings, stop_after=2))
     assert [row["epoch"] for row in stopped.history] == [1, 2]
+
+
+def test_a_batch_that_cannot_fit_is_refused_before_the_first_step(tmp_path, monkeypatch):
+    from abaw_submit.training import loop
+
+    monkeypatch.setattr(loop, "free_bytes", lambda device: 200)
+    model = torch.nn.Linear(3, 1)
+    data = torch.randn(64, 3)
+    job = loop.Job(
+        model,
+        [{"params": list(model.parameters()), "scale": 1.0}],
+        lambda epoch: np.arange(64),
+        lambda network, items, step, device: network(data[items]).square().mean(),
+        tmp_path,
+        "x",
+    )
+    with pytest.raises(UserError, match=r"--batch 64 needs at least .*\n?.*--batch"):
+        loop.fit(job, LoopSettings(epochs=1, batch=64))
+    assert not (tmp_path / "last.pt").exists()
