@@ -56,6 +56,7 @@ class Task:
         folders: (edition, name of its annotation folder from that edition on), in order.
         older_columns: (edition, columns) of editions that had others.
         accuracy_share: how much of the official total was accuracy in editions 1 and 2.
+        whole_videos: one label for a video in place of one for each row.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Task:
     folders: tuple[tuple[int, str], ...] = ()
     older_columns: tuple[tuple[int, tuple[str, ...]], ...] = ()
     accuracy_share: float = 0.0
+    whole_videos: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -159,7 +161,7 @@ MTL = Task(
     "sum of the three",
 )
 # ambivalence and hesitancy (edition 11): one label for a whole video; its "tracks" are videos of one row
-AH = Task("AH", ("AH",), -1, "sigmoid", Decision.THRESHOLD, 1, "macro F1")
+AH = Task("AH", ("AH",), -1, "sigmoid", Decision.THRESHOLD, 1, "macro F1", whole_videos=True)
 MORE_TASKS = {task.name: task for task in (MTL, AH)}  # trained and submitted, but not uni-task
 
 

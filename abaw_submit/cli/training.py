@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from abaw_submit.cli.common import (
+    ANNOTATIONS_HELP,
     IN_DIR,
     IN_FILE,
     IN_PATH,
     OUT_PATH,
     Command,
+    any_task_option,
     collect,
     settings_options,
     task_option,
@@ -99,9 +101,9 @@ def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None
 
 
 @click.command(cls=Command, extras=["train"])
-@task_option
+@any_task_option
 @click.option("--features", type=IN_DIR, multiple=True, required=True, help="Features; may be given again.")
-@click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
+@click.option("--annotations", type=IN_PATH, required=True, help=ANNOTATIONS_HELP)
 @_splits_option
 @_fold_option
 @_tracks_option
@@ -113,6 +115,9 @@ def train(task: Task, out: Path, **options: Any) -> None:
 
     Features of several folders are concatenated per row. A killed training goes on where it was when the
     same command runs again. On several GPUs: torchrun --nproc-per-node N -m abaw_submit train …
+
+    MTL: one model of all three tasks; labels that a row lacks take no part; it writes the scores of each. AH:
+    attention over the rows of a clip, one score a video.
 
     \b
     Example: abaw-submit train --task VA --features features/visual --features features/logmel \\

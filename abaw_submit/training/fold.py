@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 
 from abaw_submit.arrays import F32
+from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.tracklists import read_tracks
+from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.errors import UserError
 from abaw_submit.store import Stage
-from abaw_submit.tasks import Task
+from abaw_submit.tasks import MORE_TASKS, Task, part_slices
+from abaw_submit.training.folds import group_tracks
 from abaw_submit.training.loop import Fit
 from abaw_submit.training.outputs import TEST_NAME, VALIDATION_NAME, official_score, save_scores
 from abaw_submit.training.stage import Training
@@ -77,7 +80,9 @@ class FoldTraining(Training):
 
     def read(self) -> None:
         self.division = read_division(self.task, self.files.annotations, self.files.splits, self.files.fold)
-        self.tests = {t: n for path in self.files.tracks for t, n in read_tracks(path).items()}
+        self.tests = {t: n for path in self.files.tracks for t, n in read_tracks(path, self.task).items()}
+        if self.task.name in MORE_TASKS:
+            self._refuse_test_tracks()
         division = self.division
         wanted = {*division.train, *division.validation, *self.tests}
         self.absent = absent_tracks(self.files.sources, wanted)
@@ -89,18 +94,32 @@ class FoldTraining(Training):
             if not self.division.train:
                 raise UserError(f"None of the training tracks of fold {self.files.fold} could be made ready.")
 
+    def _refuse_test_tracks(self) -> None:
+        """A track that one task labels may be a test track of another: its labels are not to be seen."""
+        held_out = group_tracks(self.tests)
+        both = [t for t in self.division.train if sibling_group(t) in held_out]
+        if both:
+            raise UserError(
+                f"{len(both)} training tracks of fold {self.files.fold} are test tracks, or their siblings:"
+                f" {', '.join(both[:5])}.\nMake the folds again with `split --task {self.task.name} --test`."
+            )
+
     def _there(self, tracks: dict[str, V]) -> dict[str, V]:
         return {track: value for track, value in tracks.items() if track not in self.absent}
 
     @property
     def train_rows(self) -> dict[str, int | None]:
-        """Rows by training track."""
-        return {track: len(a.valid) for track, a in self.division.train.items()}
+        """Rows by training track; None where the labels do not say (MTL lists name some rows, AH none)."""
+        return self._rows(self.division.train)
 
     @property
     def validation_rows(self) -> dict[str, int | None]:
-        """Rows by validation track."""
-        return {track: len(a.valid) for track, a in self.division.validation.items()}
+        """Rows by validation track, None likewise."""
+        return self._rows(self.division.validation)
+
+    def _rows(self, annotations: Mapping[str, Annotation]) -> dict[str, int | None]:
+        known = self.task.name not in MORE_TASKS
+        return {track: len(a.valid) if known else None for track, a in annotations.items()}
 
     @abstractmethod
     def predict(self, tracks: Mapping[str, int | None], label: str, device: torch.device) -> dict[str, F32]:
@@ -123,4 +142,20 @@ class FoldTraining(Training):
             stage.output(path)
 
     def _save(self, stage: Stage, name: str, scores: Mapping[str, F32], subset: str) -> None:
-        save_scores(stage, stage.out / name, self.task, scores, subset=subset, fold=self.files.fold)
+        """One file; of MTL one for each task, which then is a member like any other of that task."""
+        more = {"labels_of": " ".join(p.name for p in self.task.parts)} if len(self.task.parts) > 1 else {}
+        for part, columns, _ in part_slices(self.task):
+            path = stage.out / (part_file(name, part) if more else name)
+            own = {track: values[:, columns] for track, values in scores.items()}
+            save_scores(stage, path, part, own, subset=subset, fold=self.files.fold, **more)
+
+
+def part_file(name: str, part: Task) -> str:
+    """Name of one task's scores of a multi-task model.
+
+    >>> from abaw_submit.tasks import VA
+    >>> part_file("scores_test.h5", VA)
+    'scores_test_va.h5'
+    """
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}_{part.key}.{suffix}"

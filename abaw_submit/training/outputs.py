@@ -33,7 +33,8 @@ def official_score(
             official_score(
                 part,
                 {track: part_of(a, at) for track, a in annotations.items()},
-                {track: values[:, columns] for track, values in scores.items()},
+                # a list may end before its track does
+                {t: values[: annotations[t].rows, columns] for t, values in scores.items()},
             )
             for at, (part, columns, _) in enumerate(part_slices(task))
         )

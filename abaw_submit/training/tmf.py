@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.arrays import F32, F64, Index
+from abaw_submit.arrays import F32, F64, Index, Mask
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import WEIGHTS_NAME, read_config
@@ -23,15 +23,15 @@ from abaw_submit.models.sequence.streams import Stream
 from abaw_submit.models.settings import SequenceSize
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
-from abaw_submit.tasks import Task, get_task
+from abaw_submit.tasks import Task, any_task, part_slices
 from abaw_submit.training.clips import FeatureTable, clip_weights, epoch_clips, kind_of, overlapping_starts
-from abaw_submit.training.fold import FoldInputs, FoldTraining
+from abaw_submit.training.fold import FoldInputs, FoldTraining, part_file
 from abaw_submit.training.loop import SAVE_EVERY_S, Fit
 from abaw_submit.training.outputs import official_score, save_scores
 from abaw_submit.training.sampling import draw, row_weights
 from abaw_submit.training.settings import TmfSettings
 from abaw_submit.training.stage import run_training
-from abaw_submit.training.tracks import absent_tracks
+from abaw_submit.training.tracks import absent_tracks, row_labels
 
 _PREDICT_CLIPS = 64
 
@@ -69,9 +69,12 @@ class SequenceTraining(FoldTraining):
         self.model.fit_standardisation(torch.from_numpy(self.mean), torch.from_numpy(std))
         self.held_out = self._table(self.validation_rows)
         self.noise = torch.from_numpy(std) * self.settings.noise
-        train = [self.division.train[track] for track in self.table.tracks]
-        self.labels = np.concatenate([a.values for a in train])
-        self.valid = np.concatenate([a.valid for a in train])
+        rows = [
+            row_labels(self.division.train[t], int(n))
+            for t, n in zip(self.table.tracks, np.diff(self.table.begin), strict=True)
+        ]
+        self.labels = np.concatenate([labels for labels, _ in rows])
+        self.valid = np.concatenate([valid for _, valid in rows])
         if not self.valid.any():
             raise UserError(f"No training row has a valid {self.task.name} annotation.")
         self.often = self._row_weights()
@@ -94,7 +97,7 @@ class SequenceTraining(FoldTraining):
 
     def _row_weights(self) -> F64:
         """How often each row is to be seen; rows without a label have no say."""
-        labelled = np.concatenate([self.division.train[track].labelled for track in self.table.tracks])
+        labelled: Mask = self.valid if self.valid.ndim == 1 else np.asarray(self.valid.any(axis=1))
         track = np.repeat(np.arange(len(self.table.tracks)), np.diff(self.table.begin))
         weights = np.zeros(len(labelled))
         weights[labelled] = row_weights(
@@ -111,6 +114,8 @@ class SequenceTraining(FoldTraining):
         valid = torch.from_numpy(self.valid[places] & real).to(device)
         labels = torch.from_numpy(self.labels[places]).to(device)
         output = model(features, torch.from_numpy(present).to(device))
+        if self.task.whole_videos:  # one output a clip; all its rows have the label of their video
+            labels, valid = labels[:, :1], valid.any(1, keepdim=True)
         smoothing = self.settings.label_smoothing
         return task_loss(self.task, output.float(), labels, valid, self.weights.to(device), smoothing)
 
@@ -189,7 +194,7 @@ def predict(
         checkpoint: a folder that `train` made.
         features: features folders, as in training and in that order.
         tracks: a template, or a list of tracks.
-        out: the scores to write (`.h5`, or a folder of text files).
+        out: the scores to write (`.h5`, or a folder of text files); of MTL, OUT_va.h5 and so on.
         device: "cpu" or "cuda"; None takes what there is.
 
     Returns:
@@ -203,7 +208,7 @@ def predict(
         return None
     model, config = load_sequence(checkpoint)
     with stage:
-        rows = read_tracks(tracks)
+        rows = read_tracks(tracks, model.task)
         for track in absent_tracks(features, rows):
             del rows[track]  # `format` will ask for it
         table = FeatureTable(features, rows)
@@ -220,7 +225,10 @@ def predict(
         stride_rows = trained.get("stride_rows", 0)  # not there in older checkpoints
         scores = predict_table(model.to(place), table, trained["clip_rows"], place, stride_rows)
         fold = str(config["train"]["fold"])
-        save_scores(stage, out, model.task, scores, subset="test", fold=fold)
+        for part, columns, _ in part_slices(model.task):
+            path = out if len(model.task.parts) == 1 else out.with_name(part_file(out.name, part))
+            own = {track: values[:, columns] for track, values in scores.items()}
+            save_scores(stage, path, part, own, subset="test", fold=fold)
     return model.task, sum(len(v) for v in scores.values())
 
 
@@ -237,7 +245,7 @@ def load_sequence(checkpoint: Path) -> tuple[SequenceNetwork, dict[str, Any]]:
     state = read_weights(checkpoint / WEIGHTS_NAME)
     named = zip(config["features"]["extractors"], config["features"]["dims"], strict=True)
     streams = [Stream(extractor, dim, kind_of(extractor)) for extractor, dim in named]
-    model = build_model(streams, get_task(config["train"]["task"]), SequenceSize(**sizes))
+    model = build_model(streams, any_task(config["train"]["task"]), SequenceSize(**sizes))
     model.load_state_dict(state)
     return model.eval(), config
 
@@ -266,14 +274,21 @@ def predict_table(
         weights = clip_weights(length)[:, None]
         total = np.zeros((count, model.task.outputs), np.float64)
         divisor = np.zeros((count, 1), np.float64)
+        clips: list[F32] = []
         starts = np.array(overlapping_starts(count, clip_rows, stride_rows), np.int64)
         for part in np.array_split(starts, -(-len(starts) // _PREDICT_CLIPS)):
             values, present, _ = table.gather(part + rows.start, length)
             output = model(torch.from_numpy(values).to(device), torch.from_numpy(present).to(device))
+            if model.task.whole_videos:
+                clips += list(activate(model.task, output).cpu().numpy())
+                continue
             for start, clip in zip(part, activate(model.task, output).cpu().numpy(), strict=True):
                 total[start : start + length] += clip * weights
                 divisor[start : start + length] += weights
-        scores[track] = (total / divisor).astype(np.float32)
+        if model.task.whole_videos:
+            scores[track] = np.stack(clips).mean(0, dtype=np.float64).astype(np.float32)
+        else:
+            scores[track] = (total / divisor).astype(np.float32)
     return scores
 
 

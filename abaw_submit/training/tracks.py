@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.corpus.annotations import Annotation, read_annotation_set
+from abaw_submit.arrays import F32, Mask
+from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.crops import crop_path
+from abaw_submit.corpus.labels import read_labels
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import feature_path
@@ -40,7 +42,8 @@ def read_division(task: Task, annotations: Path, splits: Path | None, fold: str)
 
     Args:
         task: the task.
-        annotations: the official annotations, any edition from 3 on (AU: any but the first).
+        annotations: the official annotations, any edition from 3 on (AU: any but the first); for MTL and AH
+            what `read_labels` takes.
         splits: a splits file; None uses the official Train_Set and Validation_Set, without the siblings of
             validation tracks in training.
         fold: name of the fold, "0" … or "official".
@@ -48,7 +51,7 @@ def read_division(task: Task, annotations: Path, splits: Path | None, fold: str)
     Raises:
         UserError: the fold or its annotations are not there, or the splits are of another task.
     """
-    found = read_annotation_set(annotations, task)
+    found = read_labels(annotations, task)
     for annotation in found.values():
         if task.name == "AU" and annotation.columns and annotation.columns != task.columns:
             raise UserError(
@@ -95,6 +98,34 @@ def absent_tracks(sources: Sequence[Path], tracks: Iterable[str]) -> set[str]:
         for folder in noted
         if not (folder / track / LEDGER_NAME).is_file() and not feature_path(folder, track).is_file()
     }
+
+
+def row_labels(annotation: Annotation, rows: int) -> tuple[F32, Mask]:
+    """Labels of a track's rows, as many as its features have.
+
+    Args:
+        annotation: of one label a row; of MTL, which may name the first rows only; or of a whole video.
+        rows: rows of the features.
+
+    Returns:
+        (rows, label columns) and (rows,) or (rows, 3): which are valid.
+
+    Raises:
+        UserError: there are labels for more rows.
+    """
+    if annotation.task.whole_videos:
+        return np.repeat(annotation.values, rows, axis=0), np.repeat(annotation.valid, rows, axis=0)
+    lacking = rows - annotation.rows
+    if lacking < 0:
+        raise UserError(
+            f"{annotation.track} has labels up to row {annotation.rows} and features of {rows} rows.\n"
+            "Crop with --rows-from the annotations or the template, then extract again."
+        )
+    if not lacking:
+        return annotation.values, annotation.valid
+    # the value does not matter where it is not valid
+    values = np.concatenate([annotation.values, np.zeros((lacking, annotation.values.shape[1]), np.float32)])
+    return values, np.concatenate([annotation.valid, np.zeros((lacking, *annotation.valid.shape[1:]), bool)])
 
 
 def found_rows(crops: Path, track: str, rows: int | None = None) -> npt.NDArray[np.bool_]:

@@ -43,6 +43,8 @@ class SequenceNetwork(nn.Module):
         self.project = nn.Linear(size.conv_dim, size.model_dim)
         self.build(size)
         widths = [outputs for part in task.parts for outputs in _heads_of(part)]
+        if task.whole_videos:
+            self.pool = AttentionPooling(size.model_dim)
         self.heads = nn.ModuleList(Head(size.model_dim, size.head_dim, outputs) for outputs in widths)
 
     def build(self, size: SequenceSize) -> None:
@@ -69,13 +71,16 @@ class SequenceNetwork(nn.Module):
             present: (batch, rows) bool; False pads a track that is shorter than the clip.
 
         Returns:
-            (batch, rows, outputs); padding rows hold numbers without meaning.
+            (batch, rows, outputs); padding rows hold numbers without meaning. (batch, 1, outputs) where the
+            task has one label for a whole video.
         """
         x = (features - self.mean) / self.std
         x = torch.where(present[..., None], x, torch.zeros_like(x))
         if self.training:
             x = drop_one_kind(x, self.kinds, self.size.modality_dropout)
         x = self.encode(self.project(self.fuse.fuse(x, present)), present)
+        if self.task.whole_videos:
+            x, present = self.pool(x, present), present[:, :1]
         output = torch.cat([head(x, present) for head in self.heads], -1)
         return bounded(self.task, output)
 
@@ -98,6 +103,21 @@ def bounded(task: Task, output: Tensor) -> Tensor:
 def _heads_of(task: Task) -> list[int]:
     """Outputs of each head: valence and arousal have one of their own, AUs and expressions one together."""
     return [1] * task.outputs if task.decision is Decision.CLIP else [task.outputs]
+
+
+class AttentionPooling(nn.Module):
+    """A clip as one vector: the mean of its rows, weighted by a learned softmax (Ilse et al. 2018)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.weigh = nn.Sequential(nn.Linear(dim, dim), nn.Tanh(), nn.Linear(dim, 1))
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """(batch, rows, dim) to (batch, 1, dim); padding has no weight."""
+        weights = self.weigh(x)[..., 0].masked_fill(~present, float("-inf")).softmax(-1)
+        # padding may hold anything, NaN too, and 0 times NaN is NaN
+        pooled: Tensor = weights[:, None] @ torch.where(present[..., None], x, torch.zeros_like(x))
+        return pooled
 
 
 class Head(nn.Module):

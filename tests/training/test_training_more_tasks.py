@@ -1,0 +1,200 @@
+"""Multi-task models and models of whole videos, from labels to scores that other stages take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from abaw_submit.cli import cli
+from abaw_submit.corpus.templates import write_template
+from abaw_submit.errors import UserError
+from abaw_submit.features.cache import feature_path, write_features
+from abaw_submit.models.sequence.network import AttentionPooling
+from abaw_submit.scores.files import read_scores
+from abaw_submit.tasks import AU, VA
+
+TMF = [
+    "--conv-dim", "16", "--model-dim", "16", "--feedforward-dim", "16", "--layers", "1", "--heads", "2",
+    "--head-dim", "8", "--clip-rows", "16", "--batch", "4", "--dropout", "0",
+]  # fmt: skip
+
+
+def run(*words: object) -> str:
+    result = CliRunner().invoke(cli, [str(w) for w in words], catch_exceptions=False, standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result.output
+
+
+def test_a_multi_task_model_writes_members_of_every_task(corpus, tmp_path: Path) -> None:
+    template, out = tmp_path / "t.txt", tmp_path / "mtl"
+    write_template(template, {"102": 31}, VA)
+    words = ["--features", corpus.features("visual"), "--tracks", template]
+    said = run(
+        "train",
+        "--task",
+        "MTL",
+        "--annotations",
+        corpus.annotations,
+        *words,
+        *TMF,
+        "--epochs",
+        60,
+        "--lr",
+        "3e-3",
+        "--out",
+        out,
+    )
+    assert "validation sum of the three" in said
+    for task, outputs in (("va", 2), ("expr", 8), ("au", 12)):
+        scores = read_scores(out / f"scores_validation_{task}.h5", task)
+        assert {t: v.shape for t, v in scores.items()} == {"102": (31, outputs), "video45_1": (12, outputs)}
+        assert scores.attributes["labels_of"] == "VA EXPR AU"
+        assert set(read_scores(out / f"scores_test_{task}.h5")) == {"102"}
+    # valence and arousal are plain to see in these features
+    said = run(
+        "metrics", "--task", "VA", "--scores", out / "scores_validation_va.h5", "--truth", corpus.annotations
+    )
+    assert float(said.split("mean CCC")[1].split()[0]) > 0.7
+    run(
+        "predict",
+        "--checkpoint",
+        out,
+        "--features",
+        corpus.features("visual"),
+        "--tracks",
+        template,
+        "--out",
+        tmp_path / "again.h5",
+    )
+    again = read_scores(tmp_path / "again_va.h5")
+    assert np.array_equal(again["102"], read_scores(out / "scores_test_va.h5")["102"])
+
+
+def test_a_track_that_is_a_test_track_of_one_task_is_refused_in_training(corpus, tmp_path: Path) -> None:
+    write_template(tmp_path / "t.txt", {"video2_left": 23}, AU)
+    with pytest.raises(UserError, match=r"1 training tracks of fold official are test tracks.*video2_left"):
+        run(
+            "train",
+            "--task",
+            "MTL",
+            "--annotations",
+            corpus.annotations,
+            "--features",
+            corpus.features("visual"),
+            "--tracks",
+            tmp_path / "t.txt",
+            *TMF,
+            "--out",
+            tmp_path / "x",
+        )
+
+
+def test_labels_that_a_list_lacks_take_no_part(corpus, tmp_path: Path) -> None:
+    listed = tmp_path / "lists"
+    listed.mkdir()
+    run("mtl-list", "--annotations", corpus.annotations, "--step", 2, "--out", tmp_path / "all.txt")
+    lines = (tmp_path / "all.txt").read_text().splitlines()
+    for name, tracks in (("training", ("1-30-64x64", "video2_left")), ("validation", ("102", "video45_1"))):
+        own = [line for line in lines[1:] if line.split("/")[0] in tracks]
+        (listed / f"{name}_set_annotations.txt").write_text("\n".join([lines[0], *own]) + "\n")
+    words = ["--features", corpus.features("visual"), *TMF, "--epochs", 2]
+    run("train", "--task", "MTL", "--annotations", listed, *words, "--out", tmp_path / "a")
+    scores = read_scores(tmp_path / "a" / "scores_validation_expr.h5")
+    assert len(scores["102"]) == 31  # all rows are scored, though the list names every other one
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """Twelve videos; in those with the label, one short stretch stands out."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for k in range(12):
+        rows = int(rng.integers(20, 50))
+        values = rng.normal(size=(rows, 5)) * 0.3
+        if k % 2:
+            values[8:14, 0] += 3
+        path = feature_path(tmp_path / "features", f"P{k}_Q1")
+        write_features(
+            path, values, np.ones(rows, bool), np.arange(rows) / 30, extractor="vit", fingerprint="f"
+        )
+        lines.append(f"P{k}_Q1,{k % 2}\n")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "train.txt").write_text("".join(lines[:8]))
+    (tmp_path / "labels" / "validation.txt").write_text("".join(lines[8:]))
+    (tmp_path / "template.txt").write_text("P9_Q1,\nP8_Q1,\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("model", ["tmf", "gru"])
+def test_whole_videos_are_learned_scored_and_submitted(videos: Path, model: str) -> None:
+    out, template = videos / "ah", videos / "template.txt"
+    said = run(
+        "train",
+        "--task",
+        "AH",
+        "--model",
+        model,
+        "--features",
+        videos / "features",
+        "--annotations",
+        videos / "labels",
+        "--tracks",
+        template,
+        *TMF,
+        "--clip-rows",
+        64,
+        "--epochs",
+        40,
+        "--lr",
+        "3e-3",
+        "--out",
+        out,
+    )
+    assert "validation macro F1 1.000" in said
+    scores = read_scores(out / "scores_test.h5", "AH")
+    assert {t: v.shape for t, v in scores.items()} == {"P8_Q1": (1, 1), "P9_Q1": (1, 1)}
+    assert scores["P9_Q1"] > 0.5 > scores["P8_Q1"]
+    run(
+        "predict",
+        "--checkpoint",
+        out,
+        "--features",
+        videos / "features",
+        "--tracks",
+        template,
+        "--out",
+        videos / "again.h5",
+    )
+    assert np.array_equal(read_scores(videos / "again.h5")["P9_Q1"], scores["P9_Q1"])
+    submitted = videos / "ah.txt"
+    run(
+        "format",
+        "--task",
+        "AH",
+        "--scores",
+        out / "scores_test.h5",
+        "--template",
+        template,
+        "--probabilities",
+        "--out",
+        submitted,
+    )
+    assert run("check", submitted, "--task", "AH", "--template", template).endswith("OK\n")
+    assert [line.split(",")[::3] for line in submitted.read_text().split()] == [
+        ["P9_Q1", "1"],
+        ["P8_Q1", "0"],
+    ]
+
+
+def test_padding_has_no_weight_in_a_pooled_clip() -> None:
+    pool, x = AttentionPooling(4), torch.randn(2, 5, 4)
+    present = torch.ones(2, 5, dtype=torch.bool)
+    padded = torch.cat([x, torch.full((2, 3, 4), float("nan"))], 1)
+    more = torch.cat([present, torch.zeros(2, 3, dtype=torch.bool)], 1)
+    assert pool(x, present).shape == (2, 1, 4)
+    assert torch.allclose(pool(padded, more), pool(x, present), atol=1e-6)
