@@ -130,6 +130,14 @@ EXTRACTORS = {
             options=_PICTURE,
         ),
         Entry(
+            "embedding",
+            VISUAL,
+            f"{_FEATURES}.visual:EncoderFeatures",
+            None,
+            "the same, as a second visual feature of a run ([run] embedding)",
+            options=_PICTURE,
+        ),
+        Entry(
             "timm",
             VISUAL,
             f"{_FEATURES}.visual:EncoderFeatures",

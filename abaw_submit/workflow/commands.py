@@ -6,6 +6,7 @@ from pathlib import Path
 
 from abaw_submit.tasks import EDITIONS, get_task
 from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.settings import EMBEDDING
 from abaw_submit.workflow.units import Unit
 
 Command = list[str]
@@ -35,14 +36,11 @@ def _crop(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
 
 
 def _sound(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
-    where = [
-        "--videos",
-        layout.run.videos,
-        "--crops",
-        str(layout.crops),
-        "--out",
-        str(layout.sound(unit.part)),
-    ]
+    where = ["--crops", str(layout.crops), "--out", str(layout.sound(unit.part))]
+    if unit.part == EMBEDDING:
+        where = ["--checkpoint", layout.run.embedding, *where]
+    else:
+        where = ["--videos", layout.run.videos, *where]
     return [["extract", "--extractor", unit.part, *where, "--jobs", jobs]]
 
 
@@ -79,7 +77,8 @@ def _train(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
 
 
 def _ablate(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
-    features = ["--features", str(layout.features(unit.task, unit.part))]
+    seen = [str(layout.sound(name)) for name in layout.run.seen]
+    features = _each("--features", [str(layout.features(unit.task, unit.part)), *seen])
     data = [*features, "--annotations", layout.run.annotations]
     out = ["--out", str(layout.visual_model(unit.task, unit.part))]
     return [["train", *_task(unit), *data, *_fold(layout, unit), *out]]
@@ -143,7 +142,7 @@ def _tests(layout: Layout, key: str) -> list[str]:
 
 
 def _inputs(layout: Layout, unit: Unit) -> list[str]:
-    sounds = [str(layout.sound(s)) for s in layout.run.sounds(unit.task)]
+    sounds = [str(layout.sound(s)) for s in (*layout.run.seen, *layout.run.sounds(unit.task))]
     return _each("--features", [str(layout.features(unit.task, unit.part)), *sounds])
 
 

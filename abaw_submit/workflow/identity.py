@@ -17,6 +17,7 @@ from abaw_submit.corpus.annotations import annotation_files
 from abaw_submit.errors import UserError
 from abaw_submit.workflow.commands import annotation_folder
 from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.settings import EMBEDDING
 from abaw_submit.workflow.units import Unit
 
 ABSENT = "not there"
@@ -36,9 +37,11 @@ def unit_files(layout: Layout, unit: Unit) -> dict[str, str]:
     rows = {"rows": lambda: rows_identity(layout)} if _names_rows(layout) else {}
     tracks = {"annotated tracks": lambda: names_identity(layout, key)} if run.annotations else {}
     weights = {"encoder": lambda: media_identity(run.encoder)} if os.path.exists(run.encoder) else {}
+    named = run.embedding.partition("@")[2] or run.embedding
+    embedding = {"embedding": lambda: f"{run.embedding} {media_identity(named)}"}
     table: dict[str, dict[str, Callable[[], str]]] = {
         "crop": {**media, **rows, "detector": detector_identity},
-        "sound": media,
+        "sound": embedding if unit.part == EMBEDDING else media,
         "pretrain": {"faces": lambda: media_identity(run.faces)},
         "split": {**labels, **template},
         "finetune": {**labels, **template, **weights},

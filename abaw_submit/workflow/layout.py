@@ -47,8 +47,10 @@ class Layout:
 
     @property
     def sounds(self) -> tuple[str, ...]:
-        """The audio extractors of all tasks."""
-        return tuple(sorted({s for key in self.run.task_keys for s in self.run.sounds(key)}))
+        """The extractors beside the run's own encoder: the audio ones of all tasks, a second visual one."""
+        return tuple(
+            sorted({s for key in self.run.task_keys for s in (*self.run.sounds(key), *self.run.seen)})
+        )
 
     @property
     def crops(self) -> Path:
@@ -78,7 +80,7 @@ class Layout:
         return self.work / "features" / f"mae_{key}_{fold}"
 
     def sound(self, extractor: str) -> Path:
-        """Audio features."""
+        """Features of an extractor that no fold trains: audio, or a second visual one."""
         return self.work / "features" / extractor.replace(":", ".")
 
     def model(self, key: str, fold: str) -> Path:

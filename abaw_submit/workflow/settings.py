@@ -17,6 +17,7 @@ from abaw_submit.tasks import TASKS
 _NAME = re.compile(r"\w([\w .+-]*[\w+-])?")
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 MIN_FOLDS = 2
+EMBEDDING = "embedding"  # the extractor of [run] embedding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,9 @@ class RunSettings:
     audio_au: str = setting("", "audio extractors for AU, separated by spaces")
     audio_expr: str = setting("", "audio extractors for EXPR, separated by spaces")
     audio_va: str = setting("", "audio extractors for VA, separated by spaces")
+    embedding: str = setting(
+        "", "weights of a second visual feature, such as an expression embedding: what `weights` takes"
+    )
     trained: str = setting("", "name of a run whose trained folds and recipes are used; nothing is trained")
 
     @property
@@ -55,6 +59,11 @@ class RunSettings:
     def sounds(self, key: str) -> tuple[str, ...]:
         """The audio extractors of a task, in the order their numbers are concatenated."""
         return tuple(str(getattr(self, f"audio_{key}")).split())
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The extractors that look at the crops beside the run's own encoder, for every task."""
+        return (EMBEDDING,) if self.embedding else ()
 
 
 def load_run(path: Path | str, *, check_environment: bool = True, **given: Any) -> RunSettings:

@@ -126,3 +126,15 @@ def test_a_replaced_video_is_seen(place):
     assert plan["crop"] == plan["sound logmel"] == "videos changed"
     assert "pretrain" not in plan
     assert "split VA" not in plan
+
+
+def test_a_second_visual_feature_is_one_line(place):
+    """The extractor `embedding` of any weights: extracted once, and trained with beside the rest."""
+    source = "checkpoints/my rün/mae"
+    place.change('audio_va = "logmel"', f'audio_va = "logmel"\nembedding = "{source}"')
+    assert set(place.plan()) == {"sound embedding"} | TRAINING | AFTER_TRAINING
+    place.run("features")
+    assert any((place.work / "features" / "embedding").glob("*.h5"))
+    lines = place.run("train", "--dry-run")
+    assert "sound embedding" not in lines
+    assert "train VA, fold 0" in lines
