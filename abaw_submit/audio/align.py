@@ -24,6 +24,7 @@ class Window:
         first: number of the first sample, counted from the start of the sound.
         core: sample numbers [begin, end) whose results are to be kept.
         is_last: nothing follows.
+        level: mean and variance of the whole sound, where somebody asked for them.
     """
 
     start_s: float
@@ -31,6 +32,7 @@ class Window:
     first: int
     core: tuple[int, int]
     is_last: bool
+    level: tuple[float, float] | None = None
 
     def time_of(self, sample: npt.ArrayLike) -> F64:
         """Time of sample numbers (may be fractions), in seconds on the container's clock."""

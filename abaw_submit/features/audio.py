@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -22,6 +23,7 @@ class AudioExtractor(Protocol):
         kind: "audio".
         dim: numbers per vector.
         identity: hash of the weights and of everything else that changes the numbers.
+        wants_level: whether windows shall carry the level of the whole sound (optional; read twice then).
         core_samples: sound handed over at a time, in samples at 16 kHz.
         context_samples: sound added before and after it, where there is any.
     """
@@ -60,7 +62,20 @@ def audio_features(
             span[:] = [span[0] if span else block.start_s, block.end_s]
             yield block
 
+    level = sound_level(read_sound(video)) if getattr(extractor, "wants_level", False) else None
     for window in prefetched(windows(noted(), extractor.core_samples, extractor.context_samples)):
-        aligner.add(*extractor.vectors(window))
+        aligner.add(*extractor.vectors(window if level is None else replace(window, level=level)))
     start_s, end_s = span or (0.0, 0.0)
     return aligner.values, aligner.finish(start_s, end_s)
+
+
+def sound_level(blocks: Iterable[Block]) -> tuple[float, float]:
+    """Mean and variance of a whole sound, in memory that does not grow with it; (0, 0) without any."""
+    count, total, squares = 0, 0.0, 0.0
+    for block in blocks:
+        samples = block.samples.astype(np.float64)
+        count += len(samples)
+        total += float(samples.sum())
+        squares += float(np.square(samples).sum())
+    mean = total / max(1, count)
+    return mean, max(0.0, squares / max(1, count) - mean**2)

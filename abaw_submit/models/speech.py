@@ -22,15 +22,19 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.network, self.spec, self.head = network, spec, head
 
-    def forward(self, samples: Tensor) -> list[Tensor]:
+    def forward(self, samples: Tensor, level: tuple[float, float] | None = None) -> list[Tensor]:
         """Hidden states of a sound.
 
         Args:
             samples: (n,) at 16 kHz, at least `spec.field_samples` of them.
+            level: mean and variance to normalise by, where the model wants that; None takes the sound's own.
 
         Returns:
             For each layer, from the first to the last, (vectors, dim).
         """
+        if self.spec.norm_eps is not None:
+            mean, variance = level or (samples.mean(), samples.var(unbiased=False))
+            samples = (samples - mean) / torch.sqrt(torch.as_tensor(variance + self.spec.norm_eps))
         return self.spec.call(self.network, samples)
 
 
@@ -51,6 +55,7 @@ class SpeechSpec:
         notes: what was assumed.
         dropped: keys left behind, by the name of the rule.
         outputs: names of the head's outputs.
+        norm_eps: what is added to the variance when the sound is normalised; None where it is not.
         window_s: sound whose vectors are kept at a time, and what is heard before and after it, s.
     """
 
@@ -66,6 +71,7 @@ class SpeechSpec:
     notes: list[str] = field(default_factory=list)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    norm_eps: float | None = None
     window_s: tuple[float, float] = (15.0, 2.5)
 
 

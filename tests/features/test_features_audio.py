@@ -109,3 +109,23 @@ def test_real_clips(name, first_s, last_s):
     assert times[valid][0] == pytest.approx(first_s, abs=0.07)
     assert times[valid][-1] == pytest.approx(last_s, abs=0.07)
     assert np.isfinite(values).all()
+
+
+def test_the_level_of_the_whole_sound_comes_with_every_window_where_it_is_asked_for(tmp_path, make_video):
+    class Listener:
+        kind, dim, identity, wants_level = "audio", 1, "x", True
+        core_samples, context_samples = 8000, 100
+
+        def __init__(self):
+            self.levels = []
+
+        def vectors(self, window):
+            self.levels.append(window.level)
+            return window.time_of([window.core[0]]), np.zeros((1, 1), np.float32)
+
+    sound = np.concatenate([np.full(16000, 0.1), np.full(16000, 0.5)])
+    listener = Listener()
+    audio_features(make_video(tmp_path / "a.mkv", sound=sound), [0.5, 1.5], listener)
+    assert len(listener.levels) == 4
+    for level in listener.levels:
+        assert level == pytest.approx((0.3, 0.04), abs=1e-3)

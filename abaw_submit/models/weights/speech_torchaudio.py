@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.models.speech import SpeechEncoder, SpeechSpec
@@ -130,11 +130,8 @@ def _load(state: dict[str, Tensor], bundle: Any, where: str, notes: list[str]) -
     layers = bundle._params["extractor_conv_layer_config"] or _CONVOLUTIONS
     kernels, strides = [k for _, k, _ in layers], [s for _, _, s in layers]
     field = 1 + sum((k - 1) * math.prod(strides[:i]) for i, k in enumerate(kernels))
-    normalise = bool(bundle._normalize_waveform)
 
     def call(model: Any, samples: Tensor) -> list[Tensor]:
-        if normalise:
-            samples = nn.functional.layer_norm(samples, samples.shape)
         states, _ = model.extract_features(samples[None])
         stack = model.encoder.transformer
         if not stack.layer_norm_first:  # the final norm belongs to the last layer's output, as in forward()
@@ -150,6 +147,7 @@ def _load(state: dict[str, Tensor], bundle: Any, where: str, notes: list[str]) -
         field_samples=field,
         offset=(field - 1) / 2,
         call=call,
+        norm_eps=1e-5 if bundle._normalize_waveform else None,  # that of torch's layer_norm
         config={"bundle": _identity(bundle)},
         notes=list(notes),
         dropped=dropped,

@@ -67,7 +67,8 @@ def load_folder(folder: Path, with_head: bool = False) -> SpeechEncoder:
         hop=math.prod(strides),
         field_samples=field,
         offset=(field - 1) / 2,
-        call=_caller(normalise, is_layered),
+        call=_caller(is_layered),
+        norm_eps=1e-7 if normalise else None,
         config={**_plain(config), "normalise": normalise, "masked": is_layered},
         notes=[note] if note else [],
         dropped={rule: [*inside.get(rule, []), *outside.get(rule, [])] for rule in {**inside, **outside}},
@@ -122,10 +123,8 @@ def _modern(name: str, wanted: dict[str, Tensor]) -> str:
     return name
 
 
-def _caller(normalise: bool, masked: bool) -> Callable[[Any, Tensor], list[Tensor]]:
+def _caller(masked: bool) -> Callable[[Any, Tensor], list[Tensor]]:
     def call(network: Any, samples: Tensor) -> list[Tensor]:
-        if normalise:
-            samples = (samples - samples.mean()) / torch.sqrt(samples.var(unbiased=False) + 1e-7)
         # models whose convolutions are layer-normed were trained with masks; the others have to go without
         more = {"attention_mask": torch.ones(1, len(samples), dtype=torch.long, device=samples.device)}
         found = network(samples[None], output_hidden_states=True, **(more if masked else {}))

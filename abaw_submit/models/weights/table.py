@@ -25,13 +25,14 @@ _WINDOWS = """
 
 ### Windows
 
-Speech models hear 15 s at a time with 2.5 s before and after it, of which the 15 s are kept. Against the
-whole sound at once, on 40 s of steady noise and with small random models of every family, the cosine
-between the two vectors of a row is at least 0.99 (tests/models/weights/test_speech.py holds that bound). A
-model that normalises its sound, or whose first layer is group-normed, hears each window at its own
-loudness: of a sound that trebles in loudness meanwhile, the median of those cosines was 0.98 for a
-group-normed model and 0.998 for a layer-normed one, and single vectors differed altogether. Whisper takes
-30 s and no more: its vectors are exactly those of pieces of 30 s.
+Speech models hear 15 s at a time with 2.5 s before and after it, of which the 15 s are kept. A model that
+wants its sound normalised gets it by the mean and deviation of the whole sound, not of the window. Against
+the whole sound at once, for small random models of every family, the cosine between a row's two vectors is
+at least 0.999 for models whose convolutions are layer-normed (large HuBERT, wav2vec 2.0 and WavLM, data2vec),
+also where the sound trebles in loudness within 40 s. The group norm of the base models takes its statistics
+over time, so they hear each window at its own loudness: at least 0.99 for steady sound; where it trebles, the
+median was 0.98 and single vectors differed altogether. tests/models/weights/test_speech.py holds both bounds.
+Whisper takes 30 s and no more: its vectors are exactly those of pieces of 30 s.
 """
 
 
