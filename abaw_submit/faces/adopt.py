@@ -137,7 +137,7 @@ def find_sources(paths: Iterable[Path]) -> Sources:
                 sources.videos.append(path)
             continue
         entries = sorted(p for p in path.iterdir() if not p.name.startswith("."))
-        if any(p.suffix.lower() in VIDEO_SUFFIXES for p in entries):
+        if _holds_videos(entries):
             sources.videos.append(path)
         for entry in entries:
             if entry.suffix.lower() == ".csv":
@@ -145,6 +145,15 @@ def find_sources(paths: Iterable[Path]) -> Sources:
             elif is_picture_folder(entry):
                 _add(sources.pictures, entry.name.removesuffix(ALIGNED), entry)
     return sources
+
+
+def _holds_videos(entries: Iterable[Path]) -> bool:
+    """Whether there are videos among entries, or in folders of them that are no pictures of a track."""
+    entries = list(entries)
+    if any(p.suffix.lower() in VIDEO_SUFFIXES for p in entries):
+        return True
+    folders = [p for p in entries if p.is_dir() and not is_picture_folder(p)]
+    return any(_holds_videos(p for p in sorted(f.iterdir()) if not p.name.startswith(".")) for f in folders)
 
 
 def _add(found: dict[str, Path], name: str, path: Path) -> None:

@@ -32,7 +32,8 @@ def _corpus(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
 def _crop(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     run = layout.run
     rows = _each("--rows-from", [run.annotations, *map(run.template, run.task_keys)])
-    return [["crop", run.videos, "--out", str(layout.crops), *rows, "--jobs", jobs]]
+    given = [run.videos, *([run.crops] if run.crops else [])]
+    return [["crop", *given, "--out", str(layout.crops), *rows, "--jobs", jobs]]
 
 
 def _sound(layout: Layout, unit: Unit, jobs: str) -> list[Command]:

@@ -34,13 +34,14 @@ def unit_files(layout: Layout, unit: Unit) -> dict[str, str]:
     labels = {"annotations": lambda: labels_identity(layout, key)}
     template = {"template": lambda: text_identity(run.template(key))} if key and run.template(key) else {}
     media = {"videos": lambda: media_identity(run.videos)}
+    crops = {"official crops": lambda: folders_identity(run.crops)} if run.crops else {}
     rows = {"rows": lambda: rows_identity(layout)} if _names_rows(layout) else {}
     tracks = {"annotated tracks": lambda: names_identity(layout, key)} if run.annotations else {}
     weights = {"encoder": lambda: media_identity(run.encoder)} if os.path.exists(run.encoder) else {}
     named = run.embedding.partition("@")[2] or run.embedding
     embedding = {"embedding": lambda: f"{run.embedding} {media_identity(named)}"}
     table: dict[str, dict[str, Callable[[], str]]] = {
-        "crop": {**media, **rows, "detector": detector_identity},
+        "crop": {**media, **crops, **rows, "detector": detector_identity},
         "sound": embedding if unit.part == EMBEDDING else media,
         "pretrain": {"faces": lambda: media_identity(run.faces)},
         "split": {**labels, **template},
@@ -110,6 +111,14 @@ def media_identity(path: str) -> str:
     total = sum(stat.st_size for _, stat in found)
     lines = (f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in found)
     return f"{len(found)} files, {total} bytes, {_digest(lines)}"
+
+
+def folders_identity(path: str) -> str:
+    """The folders in a folder, by name and date: a look at millions of pictures would take minutes."""
+    if not os.path.isdir(path):
+        return ABSENT
+    found = sorted((e.name, e.stat().st_mtime_ns) for e in os.scandir(path) if e.is_dir())
+    return f"{len(found)} folders, {_digest(f'{name} {date}' for name, date in found)}"
 
 
 def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:

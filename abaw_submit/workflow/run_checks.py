@@ -40,7 +40,7 @@ def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
     made = bool(run.corpus) and not Path(run.corpus).exists()
     if made:
         return [Finding("corpus", "ok", f"{run.corpus} will be made by the run itself; nothing to check yet")]
-    findings = [videos_there(run)]
+    findings = [videos_there(run), crops_there(run)]
     if not run.trained:
         for task in tasks:
             findings += [annotations_there(run, task), template_there(run, task), official_leaks(run, task)]
@@ -69,6 +69,22 @@ def videos_there(run: RunSettings) -> Finding:
             "videos", "missing", f"no media file in {folder}", f"Looked for {suffixes}, sub-folders too."
         )
     return Finding("videos", "ok", f"{number:,} media files in {folder}")
+
+
+def crops_there(run: RunSettings) -> Finding:
+    """The organisers' crops, if the run names them."""
+    if not run.crops:
+        return _NOTHING
+    folder = Path(run.crops)
+    if not folder.is_dir():
+        return _no_folder("crops", folder)
+    number = sum(entry.is_dir() for entry in os.scandir(folder))
+    if not number:
+        fix = (
+            "Give the folder that holds a folder of pictures for each track, both archives unpacked into it."
+        )
+        return Finding("crops", "missing", f"no track folder in {folder}", fix)
+    return Finding("crops", "ok", f"{number:,} track folders in {folder}")
 
 
 def annotations_there(run: RunSettings, task: Task) -> Finding:

@@ -65,6 +65,7 @@ def test_a_whole_run_is_fit_and_its_leak_is_told(corpus):
     ("changes", "what", "says"),
     [
         ({"videos": "nothere"}, "videos", "nothere"),
+        ({"crops": "nothere"}, "crops", "nothere"),
         ({"annotations": "nothere"}, "VA annotations", "nothere"),
         ({"template_va": "nothere.txt"}, "VA template", "nothere.txt"),
         ({"encoder": "nothere.pth"}, "encoder", "nothere.pth"),
