@@ -1,0 +1,41 @@
+"""`choose-epoch`: where to stop, by the other folds' curves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from abaw_submit.cli.common import IN_DIR, Command, json_option
+
+
+@click.command("choose-epoch", cls=Command)
+@click.argument("checkpoints", type=IN_DIR, nargs=-1, required=True)
+@click.option("--window", type=int, default=3, help="Epochs of the running mean over a curve, odd.")
+@json_option
+def choose_epoch(checkpoints: tuple[Path, ...], window: int, as_json: bool) -> None:
+    """Where to stop each fold's training, chosen on the other folds' validation curves.
+
+    CHECKPOINTS are the folds of one training. The rule is fixed beforehand: the peak of the smoothed mean
+    curve of the other folds, or the last epoch, whichever did better on them by epochs chosen elsewhere. A
+    fold's own curve never has a say in its epoch. Train again with --stop-after.
+
+    \b
+    Example: abaw-submit choose-epoch checkpoints/run/va/fold_0 checkpoints/run/va/fold_1 \\
+               checkpoints/run/va/fold_2
+    """
+    import dataclasses
+    import json
+
+    from abaw_submit.training.epochs import choose_epochs, read_curve
+
+    chosen = choose_epochs({path.name: read_curve(path) for path in checkpoints}, window)
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(choice) for choice in chosen], indent=2))
+        return
+    click.echo("fold            stop after  rule      last epoch   epoch of the others")
+    for c in chosen:
+        click.echo(
+            f"{c.fold:15} {c.epoch:>10}  {c.rule:8}  {c.score_last:10.3f}"
+            f"   {c.score_smoothed:.3f} ({c.smoothed})"
+        )
