@@ -20,7 +20,7 @@ from abaw_submit.features.foreign import READING, FeatureRows, feature_parts, re
 from abaw_submit.features.segments import frame_intervals, row_edges, spread
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.frames import TrackRows, first_frame
-from abaw_submit.scores.sniff.names import known_track
+from abaw_submit.scores.sniff.names import known_track, stem_of
 from abaw_submit.scores.sniff.sources import frames_of_folder, list_files, numbers_in_names, read_file
 from abaw_submit.scores.sniff.table import Options
 from abaw_submit.scores.sniff.understand import Expected, settle_first_rows
@@ -161,8 +161,7 @@ class _Import:
             if part.frames is None or part.intervals is not None:
                 self._write(track, part, 0)
                 continue
-            bounds = np.array([part.frames.min(), part.frames.max()])
-            numbered.append(TrackRows(track, np.empty((2, 0)), bounds, None, part.where))
+            numbered.append(TrackRows(track, np.empty((0, 0)), part.frames, None, part.where))
             kept += part.values.nbytes
             waiting[track] = part if kept < _KEPT_BYTES else None
         base = self._base(numbered, openface) if numbered else None
@@ -291,11 +290,11 @@ def _find_units(
         by_folder.setdefault(path.parent, []).append(path)
     for folder, paths in by_folder.items():
         owner = known_track(folder.name, expected) if folder != source else None
-        if owner and len(paths) > 1 and numbers_in_names([p.stem for p in paths]) is not None:
+        if owner and len(paths) > 1 and numbers_in_names([stem_of(p) for p in paths]) is not None:
             _add(units, owner, tuple(paths), _frame_files(folder, paths, options, pattern), source)
             continue
         for path in paths:
-            track = known_track(path.stem, expected) or (owner if len(paths) == 1 else None)
+            track = known_track(stem_of(path), expected) or (owner if len(paths) == 1 else None)
             if track is None:
                 others.append(path)
             else:
@@ -333,8 +332,8 @@ def _one_file(
     pattern: re.Pattern[str] | None,
 ) -> Callable[[], FeatureRows]:
     def read() -> FeatureRows:
-        tables = read_file(path, (path.stem,), options.reading(), None)
-        tables = settle_first_rows(tables, Expected({path.stem: len(expected[track])}, "the crops"))
+        tables = read_file(path, (stem_of(path),), options.reading(), None)
+        tables = settle_first_rows(tables, Expected({stem_of(path): len(expected[track])}, "the crops"))
         parts = feature_parts(tables, pattern)
         if len(parts) == 1:
             return next(iter(parts.values()))
@@ -352,7 +351,7 @@ def _frame_files(
     folder: Path, paths: Sequence[Path], options: FeatureOptions, pattern: re.Pattern[str] | None
 ) -> Callable[[], FeatureRows]:
     def read() -> FeatureRows:
-        found = [(path, read_file(path, (path.stem,), options.reading(), None)) for path in paths]
+        found = [(path, read_file(path, (stem_of(path),), options.reading(), None)) for path in paths]
         table = frames_of_folder(folder, (folder.name,), found, None)
         if table is None:
             raise UserError(f"{folder}: expected one vector in each file; {paths[0].name} holds more.")
@@ -371,13 +370,15 @@ def _add_shared(
 ) -> None:
     """The tracks of a file that holds several; what it holds stays in memory."""
     try:
-        parts = feature_parts(read_file(path, (path.stem,), options.reading(), None), pattern)
+        parts = feature_parts(read_file(path, (stem_of(path),), options.reading(), None), pattern)
     except UserError:
         if strict:
             raise
         return
     for name, part in parts.items():
-        track = known_track(name, expected) or (known_track(path.stem, expected) if len(parts) == 1 else None)
+        track = known_track(name, expected) or (
+            known_track(stem_of(path), expected) if len(parts) == 1 else None
+        )
         if track is not None:
             _add(units, track, (path,), lambda part=part: part, path)  # type: ignore[misc]
 

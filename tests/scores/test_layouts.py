@@ -136,15 +136,19 @@ class TestNumbering:
         path = self.table(
             tmp_path, "frame,valence,arousal\n" + "".join(f"{k + first},{v},{a}\n" for k, v, a in rows)
         )
+        if first == 1:  # a frame 0 may be missing too
+            with pytest.raises(Exception, match="--first-frame 0 or --first-frame 1"):
+                understand(path, TASKS["VA"], Options())
         with pytest.raises(Exception, match=r"102 lacks row 3, 4 of 5") as error:
-            understand(path, TASKS["VA"], Options())
+            understand(path, TASKS["VA"], Options(), Expected({"102": 5}, "annotations"))
         assert "--missing nearest" in str(error.value)
         for how, wanted in (
             ("nan", [np.nan, np.nan]),
             ("line", [0.5, 0.7]),
             ("nearest", [0.3, 0.9]),
         ):
-            found = understand(path, TASKS["VA"], Options(missing=how)).tracks["102"]
+            options = Options(missing=how, first_frame=first)
+            found = understand(path, TASKS["VA"], options).tracks["102"]
             np.testing.assert_allclose(found[2:4, 0], wanted, rtol=1e-6)
             np.testing.assert_allclose(found[[0, 1, 4], 0], [0.1, 0.3, 0.9], rtol=1e-6)
 

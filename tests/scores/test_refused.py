@@ -102,11 +102,11 @@ class TestRowCounts:
 
     def test_frames_beyond_the_end(self, tmp_path):
         (tmp_path / "102.csv").write_text("frame,valence,arousal\n1,.1,.2\n2,.3,.4\n9,.5,.6\n")
-        refused(tmp_path, r"frame 9 \(counted from 1\); it has 3 rows", rows={"102": 3})
+        refused(tmp_path, r"frame 9 \(counted from 1\); it has 3 rows", rows={"102": 3}, first_frame=1)
 
     def test_a_frame_number_out_of_all_proportion(self, tmp_path):
         (tmp_path / "102.csv").write_text("frame,valence,arousal\n1,.1,.2\n2,.3,.4\n90000000,.5,.6\n")
-        refused(tmp_path, "but only 3 rows")
+        refused(tmp_path, "but only 3 rows", first_frame=1)
 
     def test_one_array_of_nobody_knows_what(self, tmp_path):
         np.save(tmp_path / "predictions.npy", np.zeros((9, 2)))
@@ -116,6 +116,41 @@ class TestRowCounts:
         refused(tmp_path / "x.npz", "lengths of 2 tracks without their names")
         np.savez(tmp_path / "x.npz", scores=np.zeros((9, 2)), lengths=[4, 4], names=["a", "b"])
         refused(tmp_path / "x.npz", "add up to 8; the scores have 9 rows")
+
+
+class TestShifts:
+    """Lines and numbers that would move every row by one."""
+
+    def test_a_first_row_of_gaps_is_no_header(self, tmp_path):
+        (tmp_path / "102.csv").write_text("NA,NA\n" + FIVE)
+        refused(tmp_path, 'line 1: "NA" in column 1')
+        found = understand(tmp_path, VA, Options(missing="nearest"))
+        assert found.tracks["102"][:, 0].round(3).tolist() == pytest.approx(
+            [0.1, 0.1, 0.2, 0.3, 0.4, 0.5], abs=1e-6
+        )
+
+    def test_numbers_of_action_units_over_their_columns(self, tmp_path):
+        names = [column.removeprefix("AU") for column in TASKS["AU"].columns]
+        turned = [*names[1:], names[0]]
+        values = {name: k / 20 for k, name in enumerate(names)}
+        for order in (names, turned):
+            row = ",".join(f"{values[name]:.3f}" for name in order)
+            (tmp_path / "102.csv").write_text(",".join(order) + f"\n{row}\n{row}\n")
+            found = understand(tmp_path, TASKS["AU"], Options())
+            np.testing.assert_allclose(found.tracks["102"], [list(values.values())] * 2, rtol=1e-6)
+
+    def test_a_frame_0_that_may_be_missing(self, tmp_path):
+        (tmp_path / "102.csv").write_text("frame,valence,arousal\n1,.1,.2\n2,.3,.4\n4,.5,.6\n")
+        refused(tmp_path, "perhaps a frame 0 too")
+        refused(tmp_path, "--first-frame", rows={"102": 6})
+        refused(tmp_path, "lacks row 3 of 4", rows={"102": 4})
+
+    def test_a_track_and_a_picture_that_differ(self, tmp_path):
+        rows = "".join(f"video2,video2_left/{k:05d}.jpg,.1,.2\n" for k in (1, 2, 3))
+        (tmp_path / "all.csv").write_text("video,image,valence,arousal\n" + rows)
+        refused(tmp_path / "all.csv", "one column says track video2, the picture's folder video2_left")
+        found = understand(tmp_path / "all.csv", VA, Options(columns="image=image,valence,arousal"))
+        assert list(found.tracks) == ["video2_left"]
 
 
 class TestFolders:

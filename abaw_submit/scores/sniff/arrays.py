@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from abaw_submit.errors import UserError
 from abaw_submit.scores.hdf5 import datasets, open_hdf5, read_dataset
+from abaw_submit.scores.sniff.names import stem_of
 from abaw_submit.scores.sniff.pickles import read_pickle
 from abaw_submit.scores.sniff.table import matrix_table
 
@@ -189,7 +190,7 @@ def _hdf5(path: Path) -> dict[str, Any]:
             )
             if given is not None and values.ndim == 2 and np.shape(given) == values.shape[1:]:
                 node[names[-1]] = matrix_table(
-                    values, f"{path}, {inside}", (path.stem, *names), "HDF5", [str(n) for n in given]
+                    values, f"{path}, {inside}", (stem_of(path), *names), "HDF5", [str(n) for n in given]
                 )
             else:
                 node[names[-1]] = values

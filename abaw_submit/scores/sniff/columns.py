@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import F64, Index
 from abaw_submit.errors import UserError
-from abaw_submit.scores.sniff.names import frame_number, split_locations
+from abaw_submit.scores.sniff.names import frame_number, split_locations, without_suffix
 from abaw_submit.scores.sniff.table import Options, Table
 from abaw_submit.scores.sniff.tree import whole_numbers
 from abaw_submit.scores.sniff.words import (
@@ -36,6 +36,11 @@ from abaw_submit.scores.sniff.words import (
 from abaw_submit.tasks import Task
 
 _PICTURE = re.compile(r"\.(jpe?g|png|bmp|webp|tiff?)$", re.IGNORECASE)
+# what stands before the number of a column that has no other name
+_NUMBERING = (
+    "", "prob", "p", "class", "cls", "c", "output", "out", "score", "logit", "pred", "col", "column", "dim",
+    "y", "label", "unnamed", "expr", "au", "va",
+)  # fmt: skip
 _NUMBERED = re.compile(r"(\D*)(\d+)")
 
 
@@ -68,6 +73,7 @@ class Roles:
 
     of: dict[int, str]
     scores: list[int] | None = None
+    said: set[str] = field(default_factory=set)
 
     def all_of(self, role: str) -> list[int]:
         """The columns of a role."""
@@ -115,6 +121,7 @@ def find_roles(table: Table, options: Options, task: Task | None) -> Roles:
             scores.append(_place(table, role))
         elif role in words:
             k = _place(table, name)
+            roles.said.add(words[role])
             roles.of = {**{p: r for p, r in roles.of.items() if r != words[role] and p != k}, k: words[role]}
         else:
             raise UserError(
@@ -189,7 +196,11 @@ def _by_name(table: Table, task: Task, roles: Roles) -> tuple[list[int], str, bo
     if len(numeric) == task.outputs and all(parts):
         numbers_in = [int(part[2]) for part in parts if part]
         stems = {part[1] for part in parts if part}
-        if len(stems) == 1 and numbers_in == list(range(numbers_in[0], numbers_in[0] + len(numbers_in))):
+        if (
+            len(stems) == 1
+            and plain(min(stems)) in _NUMBERING
+            and numbers_in == list(range(numbers_in[0], numbers_in[0] + len(numbers_in)))
+        ):
             note = f"columns are only numbered; taken in the order {','.join(task.columns)}"
             return numeric, _used(table, numeric), False, [note]
     raise UserError(
@@ -305,7 +316,7 @@ def read_roles(table: Table, roles: Roles, reading: Reading, chosen: Sequence[in
         if table.is_text(k):
             roles.of[k] = LOCATION if is_location(table.columns[k]) else TRACK
     tracks, frames = table.tracks, table.frames
-    for k in roles.all_of(TRACK):
+    for k in roles.all_of(TRACK) if LOCATION not in roles.said or TRACK in roles.said else []:
         own = np.array([str(v) for v in table.columns[k]], object)
         tracks = _agree(tracks, own, table, "tracks")
     for k in roles.all_of(LOCATION):
@@ -315,6 +326,8 @@ def read_roles(table: Table, roles: Roles, reading: Reading, chosen: Sequence[in
         of_picture, numbers = split_locations(table.columns[k], table.where)
         if of_picture is not None and tracks is None:
             tracks = of_picture
+        elif of_picture is not None and tracks is not None and TRACK not in roles.said:
+            _same_tracks(tracks, of_picture, table)
         frames = _agree(frames, numbers, table, "frames")
     for k in roles.all_of(FRAME):
         frames = _agree(frames, _frame_column(table, k), table, "frames")
@@ -364,6 +377,19 @@ def _agree(known: Any, found: npt.NDArray[Any], table: Table, what: str) -> npt.
             f" --columns {'frame' if what == 'frames' else 'track'}=NAME."
         )
     return found
+
+
+def _same_tracks(tracks: npt.NDArray[Any], of_picture: npt.NDArray[Any], table: Table) -> None:
+    """A column of tracks and the folders of pictures must not contradict each other."""
+    pairs = {
+        (without_suffix(str(a).rpartition("/")[2]), str(b)) for a, b in zip(tracks, of_picture, strict=True)
+    }
+    other = next(((a, b) for a, b in sorted(pairs) if a != without_suffix(b)), None)
+    if other is not None:
+        raise UserError(
+            f"{table.where}: one column says track {other[0]}, the picture's folder {other[1]}."
+            " Name the right one: --columns track=NAME or image=NAME, with the scores."
+        )
 
 
 def _check_index(table: Table, roles: Roles, tracks: npt.NDArray[Any] | None, notes: list[str]) -> None:

@@ -12,6 +12,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.table import Options
 
 _SHOWN = 6
+_ENOUGH = 3  # so many tracks from 1 on do not all lack a frame 0 by chance
 
 
 @dataclass
@@ -174,6 +175,9 @@ def first_frame(parts: Sequence[TrackRows], options: Options, rows: Mapping[str,
     whole = sum(low == 1 for low in lowest.values())
     if 2 * whole < len(lowest) or not whole:
         raise _open_base(lowest, f"the lowest number is {least}")
+    gaps = any(len(np.unique(part.frames)) < highest[part.track] for part in parts if part.frames is not None)
+    if gaps and whole < _ENOUGH:
+        raise _open_base(lowest, "frames are missing, perhaps a frame 0 too")
     return 1
 
 

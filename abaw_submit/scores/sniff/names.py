@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,15 @@ def is_generic(name: str) -> bool:
     (True, True, False)
     """
     return _GENERIC.fullmatch(name) is not None
+
+
+def stem_of(path: PurePath) -> str:
+    """A file's name without its suffix; `24-29.97-1920x1080` has none.
+
+    >>> stem_of(PurePath("a/24-29.97-1920x1080")), stem_of(PurePath("102.npy"))
+    ('24-29.97-1920x1080', '102')
+    """
+    return path.stem if re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{0,8}", path.suffix) else path.name
 
 
 def without_suffix(name: str) -> str:

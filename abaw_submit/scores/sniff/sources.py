@@ -16,6 +16,7 @@ from abaw_submit.corpus.junk import is_junk
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.arrays import format_of, read_tree
+from abaw_submit.scores.sniff.names import stem_of
 from abaw_submit.scores.sniff.table import Options, Table, matrix_table
 from abaw_submit.scores.sniff.text import read_text
 from abaw_submit.scores.sniff.tree import tables_of
@@ -50,7 +51,7 @@ def read_source(
         UserError: nothing there, or a file that cannot be read (named).
     """
     if source.is_file():
-        return Source(read_file(source, (source.stem,), options, task), [], 1)
+        return Source(read_file(source, (stem_of(source),), options, task), [], 1)
     if not source.is_dir():
         raise UserError(f"Nothing at {source}." if not source.exists() else f"{source} is no file or folder.")
     chosen, left_out = list_files(source, options)
@@ -60,7 +61,7 @@ def read_source(
     tables: list[Table] = []
     for folder, paths in _by_folder(progress(chosen, total=len(chosen), label="reading")):
         parts = folder.relative_to(source).parts
-        found = [(p, read_file(p, (*parts, p.stem), options, task)) for p in paths]
+        found = [(p, read_file(p, (*parts, stem_of(p)), options, task)) for p in paths]
         stacked = frames_of_folder(folder, parts, found, task)
         tables += [stacked] if stacked is not None else [table for _, part in found for table in part]
     return Source(tables, left_out, len(chosen))
@@ -165,7 +166,7 @@ def frames_of_folder(
     single = [t.rows == 1 or (t.flat and t.rows == size) for t in tables]
     if tables[0].flat and task is not None and size not in (task.outputs, 1):
         return None
-    frames = numbers_in_names([path.stem for path, _ in found])
+    frames = numbers_in_names([stem_of(path) for path, _ in found])
     if frames is None or not any(single):
         return None
     if not all(single):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -176,7 +177,7 @@ def _form(
         named = True
     if not named:
         return _Form(None, width, trailing, doubtful, ())
-    if all(f.isdigit() or not f for f in head) and options.header is None:
+    if options.header is None and _only_counts(head[1:] if head[0] == "" else head):
         return _Form(None, width, trailing, False, ("header left out", "the header only numbers the columns"))
     if len(head) == width:
         return _Form(tuple(head), width, trailing, False, ())
@@ -209,15 +210,16 @@ def _has_header(
     head: list[str], body: list[list[str]], dialect: Dialect, task: Task | None
 ) -> tuple[bool, bool]:
     """Whether the first line is a header; and whether it may be one that looks like a row."""
-    numeric = [dialect.is_number(field) for field in head]
-    positions = [str(k) for k in range(len(head))]
+    numeric = [dialect.is_number(field) or (field != "" and field in _GAPS) for field in head]
     if all(numeric):
-        decimals = any(not field.isdigit() for row in body for field in row)
-        if head == positions and len(head) > 2 and decimals:
-            return True, False
-        return False, head == positions and bool(body)
+        if len(head) > 2 and all(f.isdigit() for f in head) and len(set(head)) == len(head):
+            # whole numbers, all different, over rows that are not: `0,1,2,…`, or `1,2,4,6,…` for AUs
+            decimals = sum(not field.isdigit() for row in body for field in row)
+            whole = sum(len(row) for row in body) - decimals
+            return decimals > whole, bool(body) and decimals <= whole and _rises(head)
+        return False, bool(body) and _only_counts(head)
     if head[0] == "" and all(numeric[1:]):
-        return head[1:] == positions[:-1], False
+        return _only_counts(head[1:]), False
     if all(class_of(field) is not None for row in [head, *body] for field in row) and len(head) == 1:
         return False, False  # the names of classes, one a row
     if not body:
@@ -227,6 +229,19 @@ def _has_header(
         if field and not numeric[k] and below and all(dialect.is_number(b) for b in below):
             return True, False
     return len(head) != len(body[0]) or any(looks_named(field, task) for field in head), False
+
+
+def _rises(head: list[str]) -> bool:
+    """Whether fields are whole numbers, each larger than the last: `0,1,2,…`, or `1,2,4,6,…` for AUs."""
+    return all(field.isdigit() for field in head) and all(
+        int(a) < int(b) for a, b in itertools.pairwise(head)
+    )
+
+
+def _only_counts(head: list[str]) -> bool:
+    """Whether fields are 0, 1, 2, … or 1, 2, 3, …, as programs write over unnamed columns."""
+    first = 1 if len(head) > 1 and head[0] == "1" else 0
+    return head == [str(k + first) for k in range(len(head))]
 
 
 def _check_widths(
