@@ -17,6 +17,7 @@ from abaw_submit.extras import require
 from abaw_submit.tasks import MORE_TASKS, TASKS, Task, any_task, get_task
 
 F = typing.TypeVar("F", bound=Callable[..., Any])
+CONFIG_USED = "abaw_submit.config"  # in a context's meta: the file of `-c`
 _VARIANT_OPTIONS = ("task", "extractor", "model")
 
 
@@ -83,6 +84,7 @@ def _fill_in(ctx: click.Context, param: click.Parameter, path: Path | None) -> N
         return
     from abaw_submit.cli import COMMANDS
 
+    ctx.meta[CONFIG_USED] = path
     options = {p.name: p for p in ctx.command.params if p.name and p is not param}
     variants = {v.lower() for name in _VARIANT_OPTIONS if name in options for v in _names(options[name])}
     section = read_section(

@@ -31,10 +31,10 @@ def doctor(config: Path | None, disk: Path, as_json: bool) -> None:
 
     findings = examine(disk)
     if config is not None:
-        from abaw_submit.workflow.run_checks import examine_run
+        from abaw_submit.workflow.run_checks import examine_run, look_into_weights
         from abaw_submit.workflow.sizes import needs
 
-        findings += examine_run(config)
+        findings += look_into_weights(examine_run(config))
         size = needs(config)
         findings += size.findings(disk) if size else []
     if as_json:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from abaw_submit.cli.common import IN_DIR, IN_FILE, OUT_PATH, Command
+from abaw_submit.cli.common import CONFIG_USED, IN_DIR, OUT_PATH, Command
 
 
 @click.command(cls=Command)
@@ -14,19 +14,20 @@ from abaw_submit.cli.common import IN_DIR, IN_FILE, OUT_PATH, Command
 @click.option("--annotations", type=IN_DIR, help="Root of the annotations; without it nothing is scored.")
 @click.option("--out", type=OUT_PATH, help="HTML file to write.")
 @click.option("--table", is_flag=True, help="Print the scores.")
-@click.option("--run-config", type=IN_FILE, help="The run's configuration, to be shown in the page.")
 @click.option("--faces", is_flag=True, help="Show faces in the players; such a page may not be passed on.")
+@click.pass_context
 def report(
+    ctx: click.Context,
     run_folder: Path,
     annotations: Path | None,
     out: Path | None,
     table: bool,
-    run_config: Path | None,
     faces: bool,
 ) -> None:
     """One HTML page of a run, or its table of scores.
 
-    Every score is out of fold: its models, and its recipe, had no part of the recording.
+    Every score is out of fold: its models, and its recipe, had no part of the recording. The page shows
+    the configuration that -c names.
 
     \b
     Example: abaw-submit report --run work/demo --annotations work/demo/corpus/annotations --out report.html
@@ -46,5 +47,5 @@ def report(
     if table:
         click.echo("\n".join(board_text(b) for b in boards.values()))
     if out is not None:
-        write_text(out, page(run, boards, annotations, config=run_config, faces=faces))
+        write_text(out, page(run, boards, annotations, config=ctx.meta.get(CONFIG_USED), faces=faces))
         click.echo(f"{out}: {len(run.tasks)} tasks, {out.stat().st_size / 1e6:.1f} MB")

@@ -17,6 +17,7 @@ from abaw_submit.corpus.official import OFFICIAL
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, sibling_group, split_track
 from abaw_submit.errors import UserError
+from abaw_submit.extras import missing
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.workflow.doctor import Finding
 from abaw_submit.workflow.settings import RunSettings, load_run
@@ -237,6 +238,33 @@ def audio_there(run: RunSettings, tasks: Sequence[Task], config: dict[str, Any])
             fix = f"Set [extract.{name}] checkpoint: {entry.weights}."
             findings.append(Finding(what, "missing", "no weights given", fix))
     return findings
+
+
+def look_into_weights(findings: Sequence[Finding]) -> list[Finding]:
+    """The same findings, with the weights files among them recognised and loaded, as `weights` does.
+
+    Takes seconds a file. Weights that need to be told something (`--heads`) are only noted: the config may
+    say it to the stage that loads them.
+    """
+    if missing("train"):
+        return list(findings)
+    from abaw_submit.models.weights.inspect import describe
+    from abaw_submit.models.weights.options import WeightOptions
+
+    out = []
+    for finding in findings:
+        weights = finding.what == "encoder" or finding.what.startswith("extractor ")
+        if weights and finding.state == "ok" and Path(finding.detail).exists():
+            about = describe(finding.detail, WeightOptions())
+            if about.problem is None:
+                finding = Finding(finding.what, "ok", f"{finding.detail}: {about.family}; loads exactly")
+            else:
+                state = "note" if "--" in about.problem else "missing"
+                first = about.problem.splitlines()[0]
+                fix = f"Ask: abaw-submit weights {finding.detail}"
+                finding = Finding(finding.what, state, f"{finding.detail} does not load: {first}", fix)
+        out.append(finding)
+    return out
 
 
 def video_of_every_track(run: RunSettings, tasks: Sequence[Task]) -> Finding:

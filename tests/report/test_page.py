@@ -161,7 +161,9 @@ def test_the_players_of_an_official_size_stay_within_their_share_of_the_page(tmp
 def test_the_command_writes_one_file_with_everything_and_nothing_from_outside(whole_run, tmp_path):
     out = tmp_path / "report.html"
     write = ["report", "--run", str(whole_run / "work/one"), "--annotations", str(whole_run / "annotations")]
-    done = CliRunner().invoke(cli, [*write, "--out", str(out)], catch_exceptions=False)
+    config = tmp_path / "mine.toml"
+    config.write_text('[run]\nname = "one"  # as I left it\n', encoding="utf-8")
+    done = CliRunner().invoke(cli, [*write, "--out", str(out), "-c", str(config)], catch_exceptions=False)
     assert done.exit_code == 0
     html = out.read_text(encoding="utf-8")
     assert out.stat().st_size < 5e6

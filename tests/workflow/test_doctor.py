@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from abaw_submit.store import write_text
-from abaw_submit.workflow.run_checks import examine_run
+from abaw_submit.workflow.run_checks import examine_run, look_into_weights
 from abaw_submit.workflow.sizes import needs
 
 VA_FILE = "valence,arousal\n0.1,0.2\n0.1,0.2\n-5,-5\n"
@@ -86,6 +86,17 @@ def test_a_track_without_a_video_is_named(corpus):
     finding = found(corpus)["a video for every track"]
     assert finding.state == "missing"
     assert "video9" in finding.detail
+
+
+def test_weights_that_do_not_load_are_told(corpus):
+    import torch
+
+    findings = {f.what: f for f in look_into_weights(examine_run(config(corpus)))}
+    assert findings["encoder"].state == "missing"
+    assert "abaw-submit weights mae.pth" in findings["encoder"].fix
+    torch.save({"some": torch.zeros(2)}, corpus / "mae.pth")
+    again = {f.what: f for f in look_into_weights(examine_run(config(corpus)))}
+    assert "does not load" in again["encoder"].detail
 
 
 def test_the_size_of_a_run_grows_with_its_folds(corpus):
