@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,9 +109,15 @@ def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None
 @_fold_option
 @_tracks_option
 @click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Networks to train: --seed, then --seed + 1 in OUT_seed1, and so on; each is a member for `select`.",
+)
 @settings_options(SequenceSize)
 @settings_options(TmfSettings)
-def train(task: Task, out: Path, **options: Any) -> None:
+def train(task: Task, out: Path, seeds: int, **options: Any) -> None:
     """Train a sequence model (the paper's TMF, or another) of one fold; write its scores.
 
     Features of several folders are concatenated per row. A killed training goes on where it was when the
@@ -127,8 +134,11 @@ def train(task: Task, out: Path, **options: Any) -> None:
 
     size, settings = collect(SequenceSize, options), collect(TmfSettings, options)
     inputs = _fold_inputs(tuple(options["features"]), options)
-    score = work(task, inputs, out, size=size, settings=settings, progress=progress)
-    _say(out, task, size.model, inputs.fold, score)
+    for extra in range(seeds):
+        folder = out if not extra else out.with_name(f"{out.name}_seed{extra}")
+        own = dataclasses.replace(settings, seed=settings.seed + extra)
+        score = work(task, inputs, folder, size=size, settings=own, progress=progress)
+        _say(folder, task, size.model, inputs.fold, score)
 
 
 @click.command(cls=Command, extras=["train"])

@@ -31,6 +31,7 @@ from abaw_submit.report.scores_part import (
     outputs_section,
     scores_section,
 )
+from abaw_submit.report.tables_part import ablation_tables, balance_table_of
 from abaw_submit.report.timeline import player_data
 from abaw_submit.report.tracks_part import tracks_section, weight_in_total
 from abaw_submit.store import machine
@@ -96,6 +97,8 @@ def _task_section(
             outputs_section(board),
             folds_section(results),
             ablation_section(board, choice),
+            ablation_tables(run.work, task.task),
+            balance_table_of(run, task.task),
             confusion_section(results),
             _player_section(run, results, faces),
             tracks_section(results, ledgers),

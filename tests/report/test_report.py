@@ -11,6 +11,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.metrics import ccc
 from abaw_submit.report.find import find_run
 from abaw_submit.report.scoreboard import board, board_text
+from abaw_submit.report.tables_part import ablation_tables, balance_table_of
 from abaw_submit.scores.files import Scores, write_scores
 from abaw_submit.store import Stage, write_text
 from abaw_submit.tasks import VA
@@ -84,3 +85,15 @@ def test_an_empty_run_is_named(tmp_path):
     (tmp_path / "work" / "x").mkdir(parents=True)
     with pytest.raises(UserError, match="Nothing of run x"):
         find_run(tmp_path / "work" / "x")
+
+
+def test_tables_that_other_commands_left_are_shown(run):
+    assert ablation_tables(run / "work" / "one", VA) is None
+    write_text(
+        run / "work/one/ablations/va_models.csv", "name,total,low\nfull model,0.5000,0.4\ngru,0.51,0.4\n"
+    )
+    write_text(run / "splits/one_va.balance.csv", "fold,tracks\n0,4\n")
+    section = ablation_tables(run / "work" / "one", VA)
+    assert section.blocks[0].head == ["name", "total", "95 % from"]
+    assert section.blocks[0].rows[1][0] == "gru"
+    assert balance_table_of(find_run(run / "work" / "one"), VA).blocks[0].rows == [["0", "4"]]

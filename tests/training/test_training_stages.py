@@ -274,3 +274,14 @@ def test_clips_can_be_balanced(corpus, tmp_path: Path, balance: str) -> None:
         train(corpus, task, tmp_path / task, *words)
         scores = read_scores(tmp_path / task / "scores_validation.h5")
         assert all(np.isfinite(values).all() for values in scores.values())
+
+
+def test_seeds_are_networks_of_their_own_and_members_of_the_ensemble(corpus, tmp_path: Path) -> None:
+    train(corpus, "VA", tmp_path / "fold_0", "--epochs", 2, "--seeds", 2)
+    train(corpus, "VA", tmp_path / "alone", "--epochs", 2, "--seed", 1)
+    one, two, alone = (
+        read_scores(tmp_path / name / "scores_validation.h5")["102"]
+        for name in ("fold_0", "fold_0_seed1", "alone")
+    )
+    assert not np.array_equal(one, two)
+    assert np.array_equal(two, alone)
