@@ -31,7 +31,10 @@ def setting(
     Args:
         default: its default.
         help: becomes the option's help.
-        ge, gt, le, lt: bounds of a number: at least, above, at most, below.
+        ge: lowest value of a number.
+        gt: bound it has to be above.
+        le: highest value of a number.
+        lt: bound it has to be below.
         choices: the words a text may be.
     """
     bounds = {"ge": ge, "gt": gt, "le": le, "lt": lt}

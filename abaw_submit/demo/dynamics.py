@@ -14,7 +14,7 @@ import numpy as np
 from scipy import signal
 
 from abaw_submit.arrays import F64
-from abaw_submit.demo.people import Person
+from abaw_submit.demo.people import Character
 
 RATE_HZ = 60.0  # the simulation's own clock; frames and sound are read off it
 
@@ -101,7 +101,7 @@ def follow(target: F64, seconds: float) -> F64:
     return result
 
 
-def behave(rng: np.random.Generator, person: Person, seconds: float, expressions: list[int]) -> Behaviour:
+def behave(rng: np.random.Generator, person: Character, seconds: float, expressions: list[int]) -> Behaviour:
     """Simulate one person.
 
     Args:

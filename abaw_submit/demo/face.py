@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.arrays import F64
-from abaw_submit.demo.people import Colour, Person
+from abaw_submit.demo.people import Character, Colour
 from abaw_submit.demo.shading import SHADE_SPAN, shade
 
 Image = npt.NDArray[np.uint8]
@@ -82,7 +82,7 @@ class _Pen:
         )
 
 
-def draw_face(image: Image, person: Person, pose: Pose, action: F64, lids: float, light: F64) -> None:
+def draw_face(image: Image, person: Character, pose: Pose, action: F64, lids: float, light: F64) -> None:
     """Draw one head on an RGB picture, in place.
 
     Args:
@@ -113,7 +113,7 @@ def _lit(colour: Colour, factor: float) -> Colour:
     return red, green, blue
 
 
-def _outline(person: Person, jaw_drop: float) -> F64:
+def _outline(person: Character, jaw_drop: float) -> F64:
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     x, y = np.cos(angle), np.sin(angle)
     low = np.clip(y, 0, 1)
@@ -122,7 +122,7 @@ def _outline(person: Person, jaw_drop: float) -> F64:
     return np.stack([np.sign(x) * np.abs(x) ** 0.88 * width, y * height], axis=1)
 
 
-def _body_and_back_hair(pen: _Pen, person: Person, light: F64) -> None:
+def _body_and_back_hair(pen: _Pen, person: Character, light: F64) -> None:
     hair = _lit(person.hair, 0.8 * light[0])
     if person.long_hair:
         pen.fill(
@@ -139,7 +139,7 @@ def _body_and_back_hair(pen: _Pen, person: Person, light: F64) -> None:
     )
 
 
-def _skin(image: Image, pose: Pose, person: Person, outline: F64, a: F64, light: F64) -> None:
+def _skin(image: Image, pose: Pose, person: Character, outline: F64, a: F64, light: F64) -> None:
     x0, y0, x1, y1 = _clip_box(pose.place(outline), image.shape)
     if x1 <= x0 or y1 <= y0:
         return
@@ -175,7 +175,7 @@ def _beard_map(side: int) -> npt.NDArray[np.float32]:
     return np.repeat(dark, side, axis=1).astype(np.float32)
 
 
-def _eyes(pen: _Pen, person: Person, a: F64, lids: float, light: F64) -> None:
+def _eyes(pen: _Pen, person: Character, a: F64, lids: float, light: F64) -> None:
     narrow = max(a[AU7], 0.0)
     cheek = max(a[AU6], 0.0)
     upper = 0.135 * np.clip(lids - 0.42 * narrow, 0.06, 1.6)
@@ -202,7 +202,7 @@ def _eyes(pen: _Pen, person: Person, a: F64, lids: float, light: F64) -> None:
         pen.line(crease, _lit(person.skin, 0.62 * light[0]), 0.02, 0.1)
 
 
-def _brows(pen: _Pen, person: Person, a: F64, light: F64) -> None:
+def _brows(pen: _Pen, person: Character, a: F64, light: F64) -> None:
     t = np.linspace(0, 1, 9)
     inner_up = 0.24 * a[AU1] - 0.19 * a[AU4]
     outer_up = 0.26 * a[AU2] - 0.05 * a[AU4]
@@ -218,7 +218,7 @@ def _brows(pen: _Pen, person: Person, a: F64, light: F64) -> None:
         pen.fill(np.r_[top, bottom[::-1]], colour, 0.12)
 
 
-def _nose(pen: _Pen, person: Person, a: F64, light: F64) -> None:
+def _nose(pen: _Pen, person: Character, a: F64, light: F64) -> None:
     up = 0.06 * max(a[AU10], 0.0)
     wide = person.nose * (1 + 0.30 * max(a[AU10], 0.0) + 0.10 * max(a[AU12], 0.0))
     dark = _lit(person.skin, 0.50 * light[0])
@@ -232,7 +232,7 @@ def _nose(pen: _Pen, person: Person, a: F64, light: F64) -> None:
         pen.oval((side * wide * 0.48, 0.45 - up), (0.055, 0.03), _lit(person.skin, 0.28 * light[0]), 0.25)
 
 
-def _mouth(pen: _Pen, person: Person, a: F64, jaw_drop: float, light: F64) -> None:
+def _mouth(pen: _Pen, person: Character, a: F64, jaw_drop: float, light: F64) -> None:
     smile, frown = a[AU12], max(a[AU15], 0.0)
     tight, press = max(a[AU23], 0.0), max(a[AU24], 0.0)
     width = person.mouth_width * (1 + 0.30 * smile + 0.04 * frown - 0.40 * tight + 0.10 * press)
@@ -270,7 +270,7 @@ def _mouth(pen: _Pen, person: Person, a: F64, jaw_drop: float, light: F64) -> No
         pen.line(mark, _lit(person.skin, 0.5 * light[0]), 0.03, depth)
 
 
-def _front_hair(pen: _Pen, person: Person, light: F64) -> None:
+def _front_hair(pen: _Pen, person: Character, light: F64) -> None:
     hair = _lit(person.hair, light[0])
     t = np.linspace(0, 1, 15)
     outer = np.c_[-1.12 * np.cos(np.pi * t), -0.30 - 1.12 * np.sin(np.pi * t)]

@@ -33,7 +33,7 @@ def rng_for(seed: int, *keys: str | int) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
-class Person:
+class Character:
     """One person. Lengths are in half face widths, colours are RGB 0..255.
 
     Attributes:
@@ -60,7 +60,7 @@ class Person:
     voice_hz: float
 
 
-def make_person(seed: int, number: int | str) -> Person:
+def make_person(seed: int, number: int | str) -> Character:
     """Draw a person. The same seed and number give the same person."""
     rng = rng_for(seed, "person", number)
     skin = np.array(_SKIN[rng.integers(len(_SKIN))]) + rng.normal(0, 4, 3)
@@ -71,7 +71,7 @@ def make_person(seed: int, number: int | str) -> Person:
     def about(mean: float, spread: float) -> float:
         return float(mean + spread * np.clip(rng.normal(), -1.8, 1.8))
 
-    return Person(
+    return Character(
         skin=_colour(skin),
         hair=_colour(hair),
         iris=_IRIS[rng.integers(len(_IRIS))],

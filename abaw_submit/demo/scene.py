@@ -16,7 +16,7 @@ import numpy.typing as npt
 from abaw_submit.arrays import F64
 from abaw_submit.demo.dynamics import Behaviour, at_times, drift
 from abaw_submit.demo.face import Image, Pose, draw_face
-from abaw_submit.demo.people import Person
+from abaw_submit.demo.people import Character
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Actor:
         hands: (frames, 3) a hand's place in face coordinates and whether it is there.
     """
 
-    person: Person
+    person: Character
     behaviour: Behaviour
     poses: list[Pose]
     visible: npt.NDArray[np.bool_]
@@ -42,7 +42,7 @@ class Actor:
 
 def film_actor(
     rng: np.random.Generator,
-    person: Person,
+    person: Character,
     behaviour: Behaviour,
     times_s: F64,
     place: tuple[float, float, float],

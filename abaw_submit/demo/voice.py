@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import F64
 from abaw_submit.demo.dynamics import Behaviour, at_times
-from abaw_submit.demo.people import Person
+from abaw_submit.demo.people import Character
 
 RATE_HZ = 16_000
 
 
-def speak(rng: np.random.Generator, person: Person, behaviour: Behaviour, times_s: F64) -> F64:
+def speak(rng: np.random.Generator, person: Character, behaviour: Behaviour, times_s: F64) -> F64:
     """(samples,) sound of one person at `RATE_HZ`, about -1..1, before room and microphone.
 
     Args:

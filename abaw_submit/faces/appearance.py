@@ -7,27 +7,27 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Looks = npt.NDArray[np.float64]  # (192,)
+Appearance = npt.NDArray[np.float64]  # (192,)
 SIDE_PX = 8
 
 
-def looks_of(crop: npt.NDArray[np.uint8]) -> Looks:
+def appearance_of(crop: npt.NDArray[np.uint8]) -> Appearance:
     """The crop as 8 x 8 colours."""
     tiny = cv2.resize(crop, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
     return np.asarray(tiny, np.float64).ravel()
 
 
-def unit(looks: Looks | None) -> Looks | None:
-    """Looks without brightness and contrast: mean 0, length 1."""
-    if looks is None:
+def unit(appearance: Appearance | None) -> Appearance | None:
+    """The appearance without brightness and contrast: mean 0, length 1."""
+    if appearance is None:
         return None
-    centred = looks - looks.mean()
-    scaled: Looks = centred / max(float(np.linalg.norm(centred)), 1e-9)
+    centred = appearance - appearance.mean()
+    scaled: Appearance = centred / max(float(np.linalg.norm(centred)), 1e-9)
     return scaled
 
 
-def likeness(a: Looks | None, b: Looks | None) -> float:
-    """How alike two looks are, -1 to 1; 0 if one is unknown.
+def likeness(a: Appearance | None, b: Appearance | None) -> float:
+    """How alike two appearances are, -1 to 1; 0 if one is unknown.
 
     >>> likeness(np.array([1.0, 2.0, 4.0]), np.array([3.0, 5.0, 9.0]))
     1.0

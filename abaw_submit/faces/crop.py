@@ -117,17 +117,17 @@ def read_track_record(folder: Path) -> dict[str, Any] | None:
 
 def crop_video(task: CropTask) -> CropResult:
     """Crop one video, unless its crops are there already. A video that cannot be read is reported."""
-    mark = task.fingerprint()
-    there = _there(task, mark)
+    identity = task.fingerprint()
+    there = _there(task, identity)
     if there is not None:
         return there
     cv2.setNumThreads(1)
     task.out.mkdir(parents=True, exist_ok=True)
-    owners = [Owner(task.out / track, mark) for track in sorted(task.job.tracks)]
+    owners = [Owner(task.out / track, identity) for track in sorted(task.job.tracks)]
     try:
         for owner in owners:  # a shard and a collecting run, or two of them, may come to the same video
             owner.take()
-        return _there(task, mark) or _make(task, mark)
+        return _there(task, identity) or _make(task, identity)
     except UserError as error:
         return CropResult(task.job.name, {}, str(error))
     finally:
@@ -135,21 +135,21 @@ def crop_video(task: CropTask) -> CropResult:
             owner.release()
 
 
-def _there(task: CropTask, mark: str) -> CropResult | None:
+def _there(task: CropTask, identity: str) -> CropResult | None:
     """The result if all of it is there already."""
     records = {track: read_track_record(task.out / track) for track in task.job.tracks}
-    if all(r is not None and r["fingerprint"] == mark for r in records.values()):
+    if all(r is not None and r["fingerprint"] == identity for r in records.values()):
         return CropResult(task.job.name, {t: r for t, r in records.items() if r is not None})
     return None
 
 
-def _make(task: CropTask, mark: str) -> CropResult:
+def _make(task: CropTask, identity: str) -> CropResult:
     try:
         if task.job.video is None or task.job.pictures:
-            tracks = {t: _adopt(task, t, mark) for t in sorted(task.job.tracks)}
+            tracks = {t: _adopt(task, t, identity) for t in sorted(task.job.tracks)}
         else:
             with tempfile.TemporaryFile(dir=task.out, prefix=".spool") as spool:
-                tracks = _crop(task, task.job.video, mark, spool)
+                tracks = _crop(task, task.job.video, identity, spool)
     except UserError as error:
         return CropResult(task.job.name, {}, str(error))
     except (cv2.error, av.error.FFmpegError) as error:  # a broken video must not stop the others
@@ -157,7 +157,7 @@ def _make(task: CropTask, mark: str) -> CropResult:
     return CropResult(task.job.name, tracks)
 
 
-def _crop(task: CropTask, video: Path, mark: str, spool: BinaryIO) -> dict[str, dict[str, Any]]:
+def _crop(task: CropTask, video: Path, identity: str, spool: BinaryIO) -> dict[str, dict[str, Any]]:
     faces = follow_video(video, _look(task), task.settings, spool)
     decoded = len(faces.times_s)
     time = _timeline(task, video, faces)
@@ -165,13 +165,13 @@ def _crop(task: CropTask, video: Path, mark: str, spool: BinaryIO) -> dict[str, 
     for o in task.overrides:  # they speak of rows; what follows counts pictures
         first, last = time.pictures_of(o.first, o.last)
         overrides.append(dataclasses.replace(o, first=first, last=last))
-    claims = choose(list(task.job.tracks), faces.tracklets, task.settings.min_rows)
-    claims, hidden = apply_overrides(overrides, claims, faces.tracklets, decoded)
+    assignment = choose(list(task.job.tracks), faces.tracklets, task.settings.min_rows)
+    assignment, hidden = apply_overrides(overrides, assignment, faces.tracklets, decoded)
     records = {}
     for track, rows in sorted(task.job.tracks.items()):
         times_s = time.times_s.tolist()
-        filled = fill_rows(claims[track], times_s, faces.rate_hz, rows, hidden.get(track), time.rows)
-        record = _record(task, mark, filled.ledger, decoded, rows) | {
+        filled = fill_rows(assignment[track], times_s, faces.rate_hz, rows, hidden.get(track), time.rows)
+        record = _record(task, identity, filled.ledger, decoded, rows) | {
             "bad_packets": faces.bad_packets,
             "lost": time.lost,
             "without_row": int((time.rows > len(filled.ledger)).sum()),
@@ -203,20 +203,20 @@ def _read(spool: BinaryIO, offset: int, length: int) -> bytes:
     return spool.read(length)
 
 
-def _adopt(task: CropTask, track: str, mark: str) -> dict[str, Any]:
+def _adopt(task: CropTask, track: str, identity: str) -> dict[str, Any]:
     rows = task.job.tracks[track]
     adopted = adopt(task.job.pictures[track], task.job.video, rows, task.settings)
-    record = _record(task, mark, adopted.ledger, adopted.decoded, rows)
+    record = _record(task, identity, adopted.ledger, adopted.decoded, rows)
     record |= {"bad_packets": 0, "lost": 0, "without_row": 0}
     _write_track(task.out / track, adopted.pictures(), adopted.ledger, record)
     return record
 
 
 def _record(
-    task: CropTask, mark: str, ledger: Ledger, decoded: int | None, official: int | None
+    task: CropTask, identity: str, ledger: Ledger, decoded: int | None, official: int | None
 ) -> dict[str, Any]:
     return {
-        "fingerprint": mark,
+        "fingerprint": identity,
         "video": task.job.video.name if task.job.video else None,
         "decoded": decoded,
         "official": official,

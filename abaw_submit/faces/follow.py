@@ -33,7 +33,7 @@ class Tracklet:
         smooth: per row, the face after smoothing; empty until cut out.
         spool: per row, where its encoded crop lies: (offset, length) in bytes, or None if the person is
             not to be seen there after all; empty until cut out.
-        looks: sum of what its crops look like (`faces.looks`).
+        appearance: sum of its crops' appearances (`faces.appearance`).
     """
 
     number: int
@@ -43,7 +43,7 @@ class Tracklet:
     missed: list[bool] = field(default_factory=list)
     smooth: list[npt.NDArray[np.float64]] = field(default_factory=list)
     spool: list[tuple[int, int] | None] = field(default_factory=list)
-    looks: npt.NDArray[np.float64] | None = None
+    appearance: npt.NDArray[np.float64] | None = None
 
     @property
     def last(self) -> int:

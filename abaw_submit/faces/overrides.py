@@ -68,16 +68,16 @@ def _parse(words: Sequence[str], where: str) -> Override:
 
 def apply_overrides(
     overrides: Sequence[Override],
-    claims: Mapping[str, Sequence[Tracklet]],
+    assignment: Mapping[str, Sequence[Tracklet]],
     tracklets: Sequence[Tracklet],
     decoded: int,
 ) -> tuple[dict[str, list[Tracklet]], dict[str, npt.NDArray[np.bool_]]]:
-    """The claims of each track after a person's decisions, and the rows in which nobody is to be seen.
+    """Each track's tracklets after a person's decisions, and the rows in which nobody is to be seen.
 
     Raises:
         UserError: an override names a row or a point where no face was followed.
     """
-    changed = {track: list(of) for track, of in claims.items()}
+    changed = {track: list(of) for track, of in assignment.items()}
     hidden: dict[str, npt.NDArray[np.bool_]] = {}
     for override in overrides:
         if override.track not in changed:

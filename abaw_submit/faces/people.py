@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from abaw_submit.corpus.tracks import split_track
-from abaw_submit.faces.appearance import Looks, likeness
+from abaw_submit.faces.appearance import Appearance, likeness
 from abaw_submit.faces.detect import BOX, SCORE
 from abaw_submit.faces.follow import Tracklet
 
@@ -33,7 +33,7 @@ class Person:
         self.sizes = boxes[:, 2:].max(1)
         self.size = float(np.median(self.sizes))
         self.x = float(np.median(self.centres[:, 0]))
-        self.looks = tracklet.looks
+        self.appearance = tracklet.appearance
         # duration x size x certainty x steadiness
         shake = np.abs(np.diff(self.centres, n=2, axis=0)).mean() / self.size if self.rows > 2 else 1.0
         self.weight = self.rows * self.size * float(faces[:, SCORE].mean()) / (1 + 10 * shake)
@@ -89,21 +89,21 @@ def choose(tracks: Sequence[str], tracklets: Sequence[Tracklet], min_rows: int) 
     has_main = None in sides.values()
     side = next(s for s in sides.values() if s)
     labels = _label_sides(people, default=(LEFT if side == RIGHT else RIGHT) if has_main else None)
-    claims: dict[str, list[Tracklet]] = {}
+    assignment: dict[str, list[Tracklet]] = {}
     for track, own in sides.items():
         wanted = own or (LEFT if side == RIGHT else RIGHT)
         members = [p for p, label in zip(people, labels, strict=True) if label == wanted]
-        claims[track] = [p.tracklet for p in _main(members)]
-    return claims
+        assignment[track] = [p.tracklet for p in _main(members)]
+    return assignment
 
 
 def _main(people: Sequence[Person]) -> list[Person]:
-    """The main person's pieces: the heaviest, then all that fit to it in looks, time and size."""
+    """The main person's pieces: the heaviest, then all that fit to it in appearance, time and size."""
     if not people:
         return []
     chosen: list[Person] = []
-    looks = max(people, key=lambda p: (p.weight, -p.first, -p.x)).looks
-    claim = {id(p): p.weight * (0.25 + max(0.0, likeness(p.looks, looks))) for p in people}
+    appearance = max(people, key=lambda p: (p.weight, -p.first, -p.x)).appearance
+    claim = {id(p): p.weight * (0.25 + max(0.0, likeness(p.appearance, appearance))) for p in people}
     for person in sorted(people, key=lambda p: (-claim[id(p)], p.first, p.x)):
         if chosen:
             usual = _weighted_median([p.size for p in chosen], [p.rows for p in chosen])
@@ -137,18 +137,18 @@ def _label_sides(people: Sequence[Person], default: str | None) -> list[str]:
     x = np.array([p.x for p in people])
     right = votes > 0
     middle = x.mean()
-    for _ in range(3):  # places and looks of the two persons, then the doubtful faces again
-        looks, places = [], []
+    for _ in range(3):  # places and appearances of the two persons, then the doubtful faces again
+        appearances, places = [], []
         for member in (seen & ~right, seen & right):
-            looks.append(_sum_looks([p for p, m in zip(people, member, strict=True) if m]))
+            appearances.append(_sum_appearance([p for p, m in zip(people, member, strict=True) if m]))
             places.append(np.average(x[member], weights=rows[member]) if member.any() else middle)
         apart = max(places[1] - places[0], 1e-6)
         for i, person in enumerate(people):
-            like = likeness(person.looks, looks[1]) - likeness(person.looks, looks[0])
+            like = likeness(person.appearance, appearances[1]) - likeness(person.appearance, appearances[0])
             place = np.clip((2 * x[i] - places[0] - places[1]) / apart, -1, 1) if seen.any() else 0.0
             share = votes[i] / rows[i]
             if seen[i]:
-                right[i] = 0.5 * share + like > 0  # clearly other looks outweigh the side
+                right[i] = 0.5 * share + like > 0  # a clearly different appearance outweighs the side
             elif default is not None:
                 right[i] = (like > 0.3) if default == LEFT else not (like < -0.3)
             else:
@@ -156,8 +156,8 @@ def _label_sides(people: Sequence[Person], default: str | None) -> list[str]:
     return [RIGHT if r else LEFT for r in right]
 
 
-def _sum_looks(people: Sequence[Person]) -> Looks | None:
-    known = [p.looks for p in people if p.looks is not None]
+def _sum_appearance(people: Sequence[Person]) -> Appearance | None:
+    known = [p.appearance for p in people if p.appearance is not None]
     return np.sum(known, axis=0) if known else None
 
 

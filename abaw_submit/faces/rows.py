@@ -27,7 +27,7 @@ class TrackRows:
 
 
 def fill_rows(
-    claims: Sequence[Tracklet],
+    tracklets: Sequence[Tracklet],
     times_s: Sequence[float],
     rate_hz: float,
     rows: int | None = None,
@@ -37,7 +37,7 @@ def fill_rows(
     """One line per official row; a row that two tracklets claim goes to the first.
 
     Args:
-        claims: the track's tracklets, the strongest claim first.
+        tracklets: the track's, the strongest first.
         times_s: time of each row that is known: of each decoded frame, if all of them decode.
         rate_hz: to give times to rows past the last known one.
         rows: official row count; None: as many as have a time.
@@ -49,7 +49,7 @@ def fill_rows(
     looked = np.zeros(rows, bool)
     values = np.zeros((rows, 5))
     spool: dict[int, tuple[int, int]] = {}
-    for tracklet in claims:
+    for tracklet in tracklets:
         for offset in range(len(tracklet)):
             picture, place = tracklet.first + offset - 1, tracklet.spool[offset]
             index = picture if row_of is None else int(row_of[picture]) - 1

@@ -17,7 +17,7 @@ import cv2
 from abaw_submit.arrays import U8
 from abaw_submit.errors import UserError
 from abaw_submit.faces.align import cut_out, reach_rows, smooth_at, square_of
-from abaw_submit.faces.appearance import likeness, looks_of
+from abaw_submit.faces.appearance import appearance_of, likeness
 from abaw_submit.faces.decode import Frame, VideoReader
 from abaw_submit.faces.follow import Follower, Tracklet
 from abaw_submit.faces.sample import Seen
@@ -97,12 +97,12 @@ class _Cutter:
             face = smooth_at(tracklet.faces, frame.row - tracklet.first, self.settings.smooth_rows)
             crop = cut_out(frame, square_of(face, self.settings.margin), self.settings.size_px)
             offset = frame.row - tracklet.first
-            gone = tracklet.missed[offset] and likeness(looks_of(crop), tracklet.looks) < STILL_THERE
+            seen, known = appearance_of(crop), tracklet.appearance
+            gone = tracklet.missed[offset] and likeness(seen, known) < STILL_THERE
             tracklet.smooth.append(face)
             tracklet.spool.append(None if gone else self._encode(crop))
             if tracklet.looked[offset]:
-                looks = looks_of(crop)
-                tracklet.looks = looks if tracklet.looks is None else tracklet.looks + looks
+                tracklet.appearance = seen if known is None else known + seen
 
     def _encode(self, crop: U8) -> tuple[int, int]:
         _, data = cv2.imencode(".jpg", crop, [cv2.IMWRITE_JPEG_QUALITY, self.settings.quality])

@@ -189,23 +189,23 @@ def extract_track(job: Extraction, track: str, crops: Path, videos: Sequence[Pat
         if not (crops / track / LEDGER_NAME).is_file():
             return TrackResult(track, problem=f"no {LEDGER_NAME} in {crops / track}")
         video = video_of(track, videos) if entry.kind == AUDIO else None
-        mark = fingerprint(
+        key = fingerprint(
             "extract",
             SCHEMA,
             extractor.identity,
             _input_identity(crops / track, video, entry.kind),
             *([job.views, job.merge, VIEWS_VERSION] if job.views > 1 else []),
         )
-        if read_fingerprint(out) == mark:
+        if read_fingerprint(out) == key:
             kept = read_features(out)
             return TrackResult(track, False, kept.rows, int(kept.valid.sum()))
-        valid = _write(job, extractor, out, crops / track, video, mark)
+        valid = _write(job, extractor, out, crops / track, video, key)
     except (UserError, OSError) as error:
         return TrackResult(track, problem=str(error))
     return TrackResult(track, True, len(valid), int(valid.sum()))
 
 
-def _write(job: Extraction, extractor: Any, out: Path, folder: Path, video: Path | None, mark: str) -> Any:
+def _write(job: Extraction, extractor: Any, out: Path, folder: Path, video: Path | None, key: str) -> Any:
     kept = None
     if video is not None:
         from abaw_submit.features.audio import audio_features
@@ -223,7 +223,7 @@ def _write(job: Extraction, extractor: Any, out: Path, folder: Path, video: Path
             values = np.asarray(np.mean([values, *others], axis=0, dtype=np.float32), np.float16)
         elif others:
             kept = np.stack(others)
-    write_features(out, values, valid, ledger.time_s, extractor=job.extractor, fingerprint=mark, views=kept)
+    write_features(out, values, valid, ledger.time_s, extractor=job.extractor, fingerprint=key, views=kept)
     return valid
 
 

@@ -204,7 +204,7 @@ class _Import:
                 values, valid = self._spread(part, times)
             else:
                 values, valid = self._place(part, base, len(times))
-            mark = fingerprint(
+            key = fingerprint(
                 "import",
                 self.name,
                 [sha256_file(path) for path in self.units[track].paths],
@@ -214,7 +214,7 @@ class _Import:
                 _digest(times),
             )
             path = feature_path(self.out, track)
-            write_features(path, values, valid, times, extractor=self.name, fingerprint=mark)
+            write_features(path, values, valid, times, extractor=self.name, fingerprint=key)
         except UserError as error:
             self._fail(track, str(error))
             return

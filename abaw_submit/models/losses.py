@@ -3,8 +3,8 @@
 Where several processes train together, all sums and divisors are over the rows of all of them, and every
 process returns the same loss (models/parallel.py): N processes compute what one would.
 
-Source: arXiv 2303.10849, section 3.4, and RECIPE: weighted binary cross-entropy, weighted cross-entropy,
-and one minus the concordance correlation coefficient.
+Source: arXiv 2303.10849, section 3.4 (docs/reference/recipe.md): weighted binary cross-entropy, weighted
+cross-entropy, and one minus the concordance correlation coefficient.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def class_weights(
 ) -> npt.NDArray[np.float32]:
     """Weight of each class: the largest class count divided by the class's own.
 
-    This is the rule behind the published weights (RECIPE): the most frequent class has weight 1 and no
-    other has less. A class that never occurs has no count to go by; it gets the weight of a class that
-    occurs once.
+    This is the rule behind the published weights (docs/reference/recipe.md): the most frequent class has
+    weight 1 and no other has less. A class that never occurs has no count to go by; it gets the weight of
+    a class that occurs once.
 
     Args:
         labels: (rows, 12) of 0 and 1 for AU, (rows, 1) of class indices for EXPR; (rows, 15) for MTL.
@@ -143,7 +143,7 @@ def soften(task: Task, labels: Tensor, valid: Tensor, smoothing: float) -> Tenso
 def ccc_loss(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     """Sum over columns of 1 - CCC, over all valid rows of the whole batch together.
 
-    Population moments (n, not n - 1), as the official score has; FORMATS section 5.
+    Population moments (n, not n - 1), as the official score has (docs/reference/formats.md, section 5).
 
     Args:
         prediction: (..., 2).

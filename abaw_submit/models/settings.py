@@ -45,7 +45,7 @@ class DecoderSize(Settings):
 
 @dataclass(frozen=True)
 class SequenceSize(Settings):
-    """A sequence model. The defaults are the paper's TMF (RECIPE, "TMF"; arXiv 2303.10849, section 3.3)."""
+    """A sequence model. The defaults are the paper's TMF (arXiv 2303.10849, section 3.3)."""
 
     conv_dim: int = setting(256, "channels of the 1x1 convolution that fuses the features of a row", ge=1)
     model_dim: int = setting(128, "width of the sequence model (d_model)", ge=1)

@@ -1,6 +1,6 @@
 """TMF, the temporal multi-modal fusion network: the features of a clip's rows to the task's outputs.
 
-arXiv 2303.10849, section 3.3, and RECIPE: features of a row are concatenated, a 1x1 convolution brings them
+arXiv 2303.10849, section 3.3: features of a row are concatenated, a 1x1 convolution brings them
 to 256 channels, LeakyReLU 0.1, a Transformer encoder of 4 layers and 4 heads with d_model = d_ff = 128 and
 dropout 0.3, a head Linear 64 - BatchNorm - Linear. VA has two heads.
 

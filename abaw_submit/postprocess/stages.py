@@ -87,7 +87,7 @@ def run_select(
     pictures: bool = True,
     progress: Progress = quiet,
 ) -> SelectResult:
-    """The stage `select`: see DESIGN.
+    """The stage `select`: choose a recipe, write it with its cross-fitted scores.
 
     Args:
         task: the task.

@@ -1,6 +1,7 @@
 """Folds by two factors: validation has new people AND new films, training has neither.
 
-Where every person watched the same films, folds by person alone reward knowing the film (RECIPE, section 6).
+Where every person watched the same films, folds by person alone reward knowing the film
+(docs/reference/splits.md).
 People are divided into k parts and films into k parts; fold (i, j) validates on the tracks of person part i
 and film part j and trains on tracks of neither. So there are k * k folds, every track is validated once, and
 each fold leaves out the tracks that share one factor with its validation part.

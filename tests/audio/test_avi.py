@@ -27,11 +27,11 @@ def write(path, codec, rate_hz, fps, *, holds_back):
             frame.pts = k
             video_packets += video.encode(frame)
         video_packets += video.encode(None)
-        frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
-        frame.rate, frame.pts = rate_hz, 0
+        heard = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+        heard.rate, heard.pts = rate_hz, 0
         context = audio.codec_context
         cut = AudioResampler(context.format.name, "mono", rate_hz, frame_size=context.frame_size)
-        for piece in (*cut.resample(frame), *cut.resample(None)):
+        for piece in (*cut.resample(heard), *cut.resample(None)):
             audio_packets += audio.encode(piece)
         audio_packets += audio.encode(None)
         first = 0 if holds_back else audio_packets[0].pts  # nothing negative, so nothing is held back

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from abaw_submit.cli import progress as shown
 from abaw_submit.cli.progress import progress
 
 
@@ -26,7 +25,7 @@ def test_a_terminal_gets_a_bar_with_the_note(monkeypatch):
 
 def test_a_log_gets_a_line_a_minute_with_the_time_left(monkeypatch, capsys):
     clock = iter(range(0, 1000, 40))
-    monkeypatch.setattr(shown.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
     assert list(progress(iter("abcdef"), 6, "crop", lambda: "fine")) == list("abcdef")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "crop: 2 of 6, about 3 min left; fine"

@@ -11,18 +11,19 @@ ALICE, BOB = RNG.normal(size=48), RNG.normal(size=48)
 
 
 class Cast:
-    """Builds tracklets: `add(first, xs, size, looks)` puts a face of that size at each x, row after row."""
+    """Builds tracklets: `add(first, xs, size, appearance)` puts a face at each x, row after row."""
 
     def __init__(self):
         self.tracklets = []
 
-    def add(self, first, xs, size=60, looks=None, y=50):
+    def add(self, first, xs, size=60, appearance=None, y=50):
         tracklet = Tracklet(len(self.tracklets), first)
         for x in np.atleast_1d(xs):
             face = np.zeros(15, np.float32)
             face[:4], face[14] = (x - size / 2, y, size, size), 0.9
             tracklet.append(tracklet.last + 1, face, True)
-        tracklet.looks = None if looks is None else len(tracklet) * (looks + 0.2 * RNG.normal(size=48))
+        if appearance is not None:
+            tracklet.appearance = len(tracklet) * (appearance + 0.2 * RNG.normal(size=48))
         self.tracklets.append(tracklet)
         return tracklet
 
@@ -67,41 +68,41 @@ def test_nobody_at_all():
 
 def test_left_and_right_by_side_of_the_screen():
     cast = Cast()
-    cast.add(1, still(220, 100), looks=BOB)
-    cast.add(1, still(80, 100), looks=ALICE)
+    cast.add(1, still(220, 100), appearance=BOB)
+    cast.add(1, still(80, 100), appearance=ALICE)
     assert cast.choose("v_left", "v_right") == {"v_left": [1], "v_right": [0]}
     assert cast.choose("v_right") == {"v_right": [0]}
 
 
 def test_the_one_who_stays_keeps_the_name_even_in_the_middle():
     cast = Cast()
-    cast.add(1, still(80, 60), looks=ALICE)
-    cast.add(1, np.concatenate([still(220, 60), np.linspace(220, 110, 60)]), looks=BOB)
-    cast.add(130, still(120, 60), looks=BOB)  # after a cut, alone, on the left half
+    cast.add(1, still(80, 60), appearance=ALICE)
+    cast.add(1, np.concatenate([still(220, 60), np.linspace(220, 110, 60)]), appearance=BOB)
+    cast.add(130, still(120, 60), appearance=BOB)  # after a cut, alone, on the left half
     assert cast.choose("v_left", "v_right") == {"v_left": [0], "v_right": [1, 2]}
 
 
 def test_a_piece_after_crossing_goes_to_the_person_it_looks_like():
     cast = Cast()
-    cast.add(1, still(80, 150), looks=ALICE)
-    cast.add(1, still(220, 150), looks=BOB)
-    cast.add(160, still(210, 30), looks=ALICE)  # they have changed places
-    cast.add(160, still(90, 30), looks=BOB)
+    cast.add(1, still(80, 150), appearance=ALICE)
+    cast.add(1, still(220, 150), appearance=BOB)
+    cast.add(160, still(210, 30), appearance=ALICE)  # they have changed places
+    cast.add(160, still(90, 30), appearance=BOB)
     assert cast.choose("v_left", "v_right") == {"v_left": [0, 2], "v_right": [1, 3]}
 
 
 @pytest.mark.parametrize(("side", "guest_x"), [("left", 60), ("right", 260)])
 def test_a_main_person_and_a_guest_of_one_side(side, guest_x):
     cast = Cast()
-    cast.add(1, still(160, 300), looks=ALICE)
-    cast.add(100, still(guest_x, 40), looks=BOB)
-    cast.add(320, still(guest_x, 50), looks=ALICE)  # the main person alone, where the guest was
+    cast.add(1, still(160, 300), appearance=ALICE)
+    cast.add(100, still(guest_x, 40), appearance=BOB)
+    cast.add(320, still(guest_x, 50), appearance=ALICE)  # the main person alone, where the guest was
     assert cast.choose("video2", f"video2_{side}") == {"video2": [0, 2], f"video2_{side}": [1]}
 
 
 def test_the_order_of_tracks_and_small_bystanders_change_nothing():
     cast = Cast()
-    cast.add(1, still(220, 100), looks=BOB)
-    cast.add(1, still(80, 100), looks=ALICE)
+    cast.add(1, still(220, 100), appearance=BOB)
+    cast.add(1, still(80, 100), appearance=ALICE)
     cast.add(20, still(300, 60), size=15)
     assert cast.choose("v_right", "v_left") == {"v_left": [1], "v_right": [0]}

@@ -19,7 +19,7 @@ from abaw_submit.models.losses import (
 )
 from abaw_submit.tasks import AU, EXPR, VA
 
-# RECIPE: weights published for the official training sets
+# docs/reference/recipe.md: weights published for the official training sets
 PUBLISHED_AU = (5.278, 12.427, 3.918, 2.371, 1.574, 1.820, 2.587, 22.660, 20.121, 22.105, 1.0, 8.265)
 PUBLISHED_EXPR = (1.0, 10.400, 16.232, 19.608, 1.856, 2.225, 5.611, 1.059)
 
