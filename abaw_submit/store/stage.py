@@ -23,7 +23,7 @@ from abaw_submit.store.guard import (
 from abaw_submit.store.hashing import fingerprint, plain, sha256_file
 from abaw_submit.store.identity import changed_outputs, identify
 from abaw_submit.store.owner import Owner, release_all
-from abaw_submit.store.record import machine, peak_memory_mib, read_record, record_path
+from abaw_submit.store.record import RECORD_NAME, machine, peak_memory_mib, read_record, record_path
 
 atexit.register(release_all)
 
@@ -120,8 +120,13 @@ class Stage:
         return claimed(self.out)
 
     def output(self, path: Path | str) -> None:
-        """Note a file that was written; its hash goes into the record."""
-        self.outputs.append(Path(path))
+        """Note a file that was written, or all files of a folder; their hashes go into the record."""
+        path = Path(path)
+        if path.is_dir():
+            inside = (p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            self.outputs += [p for p in inside if p.name != RECORD_NAME]
+        else:
+            self.outputs.append(path)
 
     def count(self, what: str, number: float) -> None:
         """Add to a count in the record."""
