@@ -162,8 +162,9 @@ def rows_in(made: Path, say: Callable[[str], None]) -> int:
     if (made / "predicted").is_dir():
         text = (made / "predicted").glob("*.txt")
         compare("predicted", {p.stem: len(p.read_text().splitlines()) - 1 for p in text})
-    lines = (made / "VA.txt").read_text().splitlines()[1:]
-    compare("VA.txt", {t: sum(line.startswith(f"{t}/") for line in lines) for t in TRACKS})
+    lines = (made / "VA.txt").read_text().splitlines()[1:] if (made / "VA.txt").is_file() else []
+    if lines:
+        compare("VA.txt", {t: sum(line.startswith(f"{t}/") for line in lines) for t in TRACKS})
     return lost
 
 
