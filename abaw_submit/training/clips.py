@@ -53,7 +53,12 @@ class FeatureTable:
     """
 
     def __init__(
-        self, folders: Sequence[Path], tracks: Mapping[str, int | None], cache_gib: float = 8.0
+        self,
+        folders: Sequence[Path],
+        tracks: Mapping[str, int | None],
+        cache_gib: float = 8.0,
+        *,
+        with_views: bool = False,
     ) -> None:
         if not folders:
             raise UserError("No features folder given; expected at least one --features.")
@@ -67,6 +72,14 @@ class FeatureTable:
         self.begin: Index = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.values = _allocate((int(self.begin[-1]), self.dim), cache_gib)
         self.absent: list[tuple[slice, slice]] = []
+        # further views of the crops, of the sources that kept some: (views, rows, dim) by columns
+        counted = [0 if f.views is None or not with_views else len(f.views) for f in first]
+        self.views = 1 + max(counted)
+        self.further = {
+            source.columns.start: [_allocate((len(self.values), source.dim), cache_gib) for _ in range(count)]
+            for source, count in zip(self.sources, counted, strict=True)
+            if count
+        }
         for index, track in enumerate(self.tracks):
             self._read_track(index, track)
 
@@ -95,13 +108,16 @@ class FeatureTable:
         """Give tracks without any valid row of a folder that folder's mean."""
         for rows, columns in self.absent:
             self.values[rows, columns] = mean[columns].astype(np.float16)
+            for view in self.further.get(columns.start, []):
+                view[rows] = mean[columns].astype(np.float16)
 
-    def gather(self, starts: Index, clip_rows: int) -> tuple[F32, Mask, Index]:
+    def gather(self, starts: Index, clip_rows: int, views: Index | None = None) -> tuple[F32, Mask, Index]:
         """Clips that begin at some rows of the table.
 
         Args:
             starts: (clips,) first rows.
             clip_rows: rows of a clip.
+            views: (clips,) which view each clip is seen in, 0 for the crops themselves; None: 0 for all.
 
         Returns:
             Features (clips, clip_rows, dim), zero in the padding; whether a row is real (clips, clip_rows);
@@ -113,6 +129,11 @@ class FeatureTable:
         present = places < ends
         places = np.minimum(places, ends - 1)
         values = np.asarray(self.values[places], np.float32)
+        for source in self.sources:
+            for number, view in enumerate(self.further.get(source.columns.start, []), start=1):
+                clips = np.flatnonzero(views == number) if views is not None else ()
+                if len(clips):
+                    values[clips, :, source.columns] = view[places[clips]]
         values[~present] = 0
         return values, present, places
 
@@ -143,6 +164,14 @@ class FeatureTable:
                 self.absent.append((rows, source.columns))
                 continue
             self.values[rows, source.columns] = file.values[nearest]
+            further = self.further.get(source.columns.start, [])
+            if further and (file.views is None or len(file.views) != len(further)):
+                raise UserError(
+                    f"{where}: {0 if file.views is None else len(file.views)} further views; {len(further)}"
+                    f" in {self.tracks[0]}. Extract all tracks with the same --views."
+                )
+            for number, view in enumerate(further):
+                view[rows] = file.views[number][nearest]  # type: ignore[index]
 
 
 def kind_of(extractor: str) -> str:

@@ -62,7 +62,9 @@ class SequenceTraining(FoldTraining):
         return {"task": self.task.name, "fold": self.files.fold, "size": asdict(self.size)}
 
     def build(self) -> SequenceNetwork:
-        self.table = FeatureTable(self.files.sources, self.train_rows, self.settings.cache_gib)
+        self.table = FeatureTable(
+            self.files.sources, self.train_rows, self.settings.cache_gib, with_views=True
+        )
         self.mean, std = self.table.statistics()
         self.table.fill_absent(self.mean)
         self.model = build_model(self.table.streams, self.task, self.size)
@@ -106,7 +108,9 @@ class SequenceTraining(FoldTraining):
         return weights
 
     def loss(self, model: nn.Module, batch: Index, step: int, device: torch.device) -> Tensor:
-        values, present, places = self.table.gather(batch, self.settings.clip_rows)
+        several = self.table.views > 1  # kept views of the crops: each clip is seen in one of them
+        views = torch.randint(self.table.views, (len(batch),)).numpy() if several else None
+        values, present, places = self.table.gather(batch, self.settings.clip_rows, views)
         features = torch.from_numpy(values).to(device)
         if self.settings.noise:
             features = features + torch.randn_like(features) * self.noise.to(device)

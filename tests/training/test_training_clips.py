@@ -112,3 +112,28 @@ def test_widths_must_agree_between_tracks(tmp_path: Path) -> None:
     put(tmp_path / "a", "two", np.zeros((3, 2)))
     with pytest.raises(UserError, match="2 numbers a row; 1 in one"):
         FeatureTable([tmp_path / "a"], {"one": 3, "two": 3})
+
+
+def test_clips_are_seen_in_the_views_that_were_kept(tmp_path: Path) -> None:
+    """Only in training, only the numbers of the source that has them; gaps as in the first view."""
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    views = np.stack([values + 100, values + 200])
+    for folder, more in (("seen", {"views": views}), ("heard", {})):
+        path = feature_path(tmp_path / folder, "one")
+        path.parent.mkdir()
+        write_features(
+            path, values, [True, True, False], np.arange(3), extractor=folder, fingerprint="x", **more
+        )
+    folders = [tmp_path / "heard", tmp_path / "seen"]
+    table = FeatureTable(folders, {"one": 3}, with_views=True)
+    assert table.views == 3
+    got, _, _ = table.gather(np.array([0, 0, 0]), 3, np.array([0, 1, 2]))
+    np.testing.assert_array_equal(got[:, :, :2], np.stack([table.values[:, :2]] * 3))
+    np.testing.assert_array_equal(got[0, :, 2:], [[0, 1], [2, 3], [2, 3]])
+    np.testing.assert_array_equal(got[2, :, 2:], [[200, 201], [202, 203], [202, 203]])
+    assert FeatureTable(folders, {"one": 3}).views == 1
+
+    two = feature_path(tmp_path / "seen", "two")
+    write_features(two, values, [True] * 3, np.arange(3), extractor="seen", fingerprint="x")
+    with pytest.raises(UserError, match="0 further views; 2 in one"):
+        FeatureTable([tmp_path / "seen"], {"one": 3, "two": 3}, with_views=True)
