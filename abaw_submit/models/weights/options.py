@@ -9,7 +9,7 @@ from typing import Any
 
 from abaw_submit.errors import UserError, suggest
 
-POOLS = ("avg", "cls", "map", "grid:N")
+POOLS = ("avg", "cls", "map", "own", "grid:N")
 ACTIVATIONS = ("gelu", "gelu_tanh", "quickgelu")
 VIEW_RULES = ("mean", "keep")
 
@@ -19,7 +19,7 @@ class WeightOptions:
     """Answers to what weights leave open; None takes what the file says or its family's own.
 
     Attributes:
-        pool: tokens to one vector: "avg", "cls", "map" or "grid:N".
+        pool: tokens to one vector: "avg", "cls", "map", "own" (as a timm network's head does) or "grid:N".
         mean: per-channel mean of the pictures, in [0, 1].
         std: per-channel deviation of the pictures.
         size_px: side of the input picture, px.
@@ -99,7 +99,7 @@ def grid_side(pool: str) -> int:
     match = re.fullmatch(r"grid:([1-9]\d?)", pool)
     if match:
         return int(match[1])
-    if pool not in POOLS[:3]:
+    if pool not in POOLS[:4]:
         raise UserError(f'Unknown pooling "{pool}". {suggest(pool, POOLS)}')
     return 1
 

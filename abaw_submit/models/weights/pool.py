@@ -16,14 +16,6 @@ def has_tokens(backbone: Any) -> bool:
     return hasattr(backbone, "blocks") and hasattr(backbone, "num_prefix_tokens")
 
 
-def own_pool(backbone: Any) -> str:
-    """The pooling that a timm network was made with, in this project's words."""
-    if not has_tokens(backbone):
-        return "avg"
-    words = {"token": "cls", "map": "map"}
-    return words.get(str(backbone.global_pool), "avg")
-
-
 def check_pool(backbone: Any, pool: str, where: str) -> None:
     """Refuse a pooling that a network has not the parts for.
 
@@ -42,6 +34,8 @@ def pooled_dim(backbone: Any, pool: str) -> int:
     side = grid_side(pool)
     if not has_tokens(backbone) and side == 1:
         return int(getattr(backbone, "head_hidden_size", backbone.num_features))
+    if pool == "own":
+        return int(getattr(backbone, "head_hidden_size", None) or backbone.num_features)
     return int(backbone.num_features) * side * side
 
 
@@ -51,16 +45,16 @@ def pool_features(backbone: Any, features: Tensor, pool: str) -> Tensor:
     Args:
         backbone: a timm network.
         features: what its `forward_features` gave: (batch, tokens, dim), or maps.
-        pool: "avg", "cls", "map" or "grid:N".
+        pool: "avg", "cls", "map", "own" or "grid:N".
 
     Returns:
         (batch, dim); for "grid:N" the vectors of N x N cells after each other, row by row.
     """
     side = grid_side(pool)
+    if pool == "own" or (side == 1 and not has_tokens(backbone)):
+        own: Tensor = backbone.forward_head(features, pre_logits=True)
+        return own.flatten(1)
     if not has_tokens(backbone):
-        if side == 1:
-            own: Tensor = backbone.forward_head(features, pre_logits=True)
-            return own
         if features.shape[1] != backbone.num_features:  # channels last, as Swin gives them
             features = features.permute(0, 3, 1, 2)
         return F.adaptive_avg_pool2d(features, side).flatten(2).transpose(1, 2).flatten(1)

@@ -6,12 +6,12 @@ import difflib
 from importlib import import_module
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from abaw_submit.errors import UserError
 from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.models.weights.plan import Plan
-from abaw_submit.models.weights.pool import own_pool
 from abaw_submit.models.weights.prefix import Rooted
 from abaw_submit.models.weights.read import WeightFile
 from abaw_submit.models.weights.rules import CLIP_RULES, COMPUTED, PICTURE_RULES, sort_out
@@ -52,12 +52,21 @@ def make_timm(
         ) from None
 
 
+def _outline(name: str, **more: Any) -> Any:
+    """A network without the memory of its weights, to compare names and shapes with."""
+    try:
+        with torch.device("meta"):
+            return make_timm(name, name, pretrained=False, **more)
+    except (RuntimeError, NotImplementedError, UserError):  # some compute with their weights when made
+        return make_timm(name, name, pretrained=False, **more)
+
+
 def timm_settings(network: Any, options: WeightOptions) -> dict[str, Any]:
     """Size, normalisation and pooling of a network, as its card says where the user does not."""
     timm: Any = import_module("timm")
     data = timm.data.resolve_data_config({}, model=network)
     tags = str(network.default_cfg.get("tag") or "") if isinstance(network.default_cfg, dict) else ""
-    pool = "avg" if tags == "mae" else own_pool(network)  # MAE's class token was never trained
+    pool = "avg" if tags == "mae" else "own"  # MAE's class token was never trained
     return {
         "size_px": options.size_px or int(data["input_size"][-1]),
         "mean": options.mean or tuple(data["mean"]),
@@ -90,12 +99,14 @@ def timm_plan(
     """
     where = file.where
     more: dict[str, Any] = {"pretrained_cfg_overlay": card} if card else {}
-    network = make_timm(name, name, pretrained=False, **more)
+    network = _outline(name, **more)
     wanted = network.state_dict()
+    classifier = set(_outline(name, num_classes=None).state_dict()) - set(wanted)
     rules = {**COMPUTED, **PICTURE_RULES, **CLIP_RULES}
     rooted = _root_like(wanted, file, options.prefix)
     dropped, left = sort_out(rooted.outside, rules)
-    inside, extra = sort_out([k for k in rooted.state if k not in wanted], rules)
+    inside, extra = sort_out([k for k in rooted.state if k not in wanted and k not in classifier], rules)
+    inside.setdefault("classifier", []).extend(k for k in rooted.state if k in classifier)
     state = {k: v for k, v in rooted.state.items() if k in wanted}
     if any(n not in state for n in wanted if not n.endswith("num_batches_tracked")) or extra:
         state, inside, extra = _converted(network, file, rules, where, name)
@@ -111,7 +122,8 @@ def timm_plan(
         return made
 
     if size_px and "pos_embed" in state and getattr(network, "pos_embed", None) is not None:
-        state["pos_embed"] = _resized(network, build(0.0), state["pos_embed"], where)
+        sized = _outline(name, size_px=size_px)
+        state["pos_embed"] = _resized(network, sized, state["pos_embed"], where)
     plan = Plan(
         where=where,
         family=family,
@@ -201,8 +213,6 @@ def efficientnet_name(file: WeightFile, state: dict[str, Tensor], where: str) ->
     Raises:
         UserError: widths and depths of none of them.
     """
-    import torch
-
     shapes = {k: tuple(v.shape) for k, v in state.items() if not k.startswith("classifier.")}
     for name in EFFICIENTNETS:
         with torch.device("meta"):
