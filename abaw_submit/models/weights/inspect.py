@@ -131,6 +131,8 @@ def _picture(about: About, options: WeightOptions) -> None:
         about.notes += plan.notes
         about.facts.update(_keys(plan.dropped, plan.state, plan.prefix))
         _heads(about, plan)
+        tuned = plan_of(about.source, options, finetune=True)
+        about.facts["fine-tuning"] = "; ".join(tuned.notes[:1]) if tuned is not None and tuned.fresh else ""
         encoder = encoder_of(plan)
     _encoder(about, encoder)
     about.command = _command("picture", about.source, options, "--crops crops/")

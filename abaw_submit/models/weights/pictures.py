@@ -144,6 +144,8 @@ def _encoder(
     pool = said["pool"]
     check_pool(network, pool, where)
     full = {**config, "pool": pool, "mean": list(said["mean"]), "std": list(said["std"])}
+    if notes:
+        full["notes"] = list(notes)  # so that config.toml of what is trained on says them too
     return Encoder(
         network, said["size_px"], pooled_dim(network, pool), said["mean"], said["std"], full, pool, notes
     ).eval()

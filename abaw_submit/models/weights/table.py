@@ -14,10 +14,10 @@ loads exactly, and the command to extract with it.
 
 A file is read (nothing in it is run), recognised by its names, renamed, built and loaded strictly: every
 key is used, or left behind by one of the rules below, or the file is refused. Nothing is initialised that
-the file should have held; a fresh `fc_norm` only where fine-tuning follows, as in the official code. Half
-precision becomes float32 exactly. `module.`, `backbone.`, `online_encoder.`, `visual.` and other prefixes
-are found by themselves; where a file holds several encoders, `--prefix` chooses. Training checkpoints may
-keep the weights under """
+the file should have held; a fresh `fc_norm` only where fine-tuning follows, as in the official code, and
+`config.toml` says so. Half precision becomes float32 exactly. `module.`, `backbone.`, `online_encoder.`,
+`visual.` and other prefixes are found by themselves; where a file holds several encoders, `--prefix`
+chooses. Training checkpoints may keep the weights under """
 
 _WINDOWS = """
 `--layers` numbers the layers from 1: `last`, `all` (side by side), `6,9,12`, or the mean of a range:

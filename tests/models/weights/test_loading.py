@@ -218,6 +218,7 @@ def test_fine_tuning_starts_with_a_fresh_fc_norm_and_says_so(make_case: Any, tmp
     tuned = load_encoder(tmp_path / "mae.pth", options=options, finetune=True)
     assert frozen.notes == ()
     assert tuned.notes == ("fc_norm starts afresh, as in the official fine-tuning",)
+    assert tuned.config["notes"] == list(tuned.notes)
     assert torch.equal(tuned.backbone.fc_norm.weight, torch.ones(64))
     with pytest.raises(AttributeError):
         _ = tuned.backbone.norm.weight
