@@ -47,6 +47,7 @@ def test_a_picture_file_is_told_and_its_command_extracts(mae: Path, tmp_path: Pa
         "decoder: 1 (decoder_embed.weight)",
         "sha256",
         "pool avg",
+        "fc_norm starts afresh",
     ):
         assert part in text
     make_crops(tmp_path / "crops" / "102", rows=3)
