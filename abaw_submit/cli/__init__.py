@@ -46,7 +46,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }
 # how the help shows them; a command that no group names comes last
 GROUPS = {
-    "Start here": ("doctor", "demo-data", "run", "status", "verify"),
+    "Start here": ("doctor", "demo-data", "run", "status", "verify", "clean"),
     "From videos to features": ("crop", "template", "mtl-list", "extractors", "extract", "import-features"),
     "Networks": (
         "weights",
