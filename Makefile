@@ -45,7 +45,7 @@ ensemble: ## Choose only the ensemble weights
 smooth: ## Choose only smoothing, calibration and thresholds
 submission: ## Checked zips: the whole chain
 check: ## Check the zips again against their templates
-ablate: ## Train again without sound, where sound is used
+ablate: ## The paper's tables: parts, features, filters; again without sound
 report: ## One HTML page of the run
 $(RUN_TARGETS): $(READY)
 	+@$(call run,$@)

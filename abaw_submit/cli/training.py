@@ -18,7 +18,6 @@ from abaw_submit.cli.common import (
     any_task_option,
     collect,
     settings_options,
-    task_option,
 )
 from abaw_submit.cli.progress import progress
 from abaw_submit.models.settings import DecoderSize, SequenceSize, VitSize
@@ -73,9 +72,9 @@ def pretrain(crops: Path, out: Path, start: Path | None, not_aff_wild2: bool, **
 
 
 @click.command(cls=Command, extras=["faces", "train"])
-@task_option
+@any_task_option
 @click.option("--crops", type=IN_DIR, required=True, help="Crops of the tracks.")
-@click.option("--annotations", type=IN_DIR, required=True, help="Official annotations, any edition.")
+@click.option("--annotations", type=IN_PATH, required=True, help=ANNOTATIONS_HELP)
 @_splits_option
 @_fold_option
 @click.option("--encoder", help="Pre-trained weights: checkpoint folder, .pth, .safetensors or timm name.")

@@ -33,7 +33,7 @@ from abaw_submit.training.pictures import Pictures, to_tensor
 from abaw_submit.training.sampling import draw, fresh_rows, row_weights
 from abaw_submit.training.settings import FinetuneSettings
 from abaw_submit.training.stage import run_training
-from abaw_submit.training.tracks import found_rows, picture_paths
+from abaw_submit.training.tracks import found_rows, picture_paths, row_labels
 
 
 class SingleFrame(nn.Module):
@@ -80,6 +80,8 @@ class Finetuning(FoldTraining):
         progress: Progress,
     ) -> None:
         super().__init__(task, inputs)
+        if task.whole_videos:
+            raise UserError(f"{task.name}: its labels are of whole videos, not of frames. Use `train`.")
         self.crops, self.size = inputs.sources[0], size
         self.settings: FinetuneSettings = settings
         self.progress = progress
@@ -183,10 +185,13 @@ class Finetuning(FoldTraining):
         valid: list[Mask] = []
         counts: list[int] = []
         for track, annotation in self.division.train.items():
-            rows = np.flatnonzero(annotation.labelled & found_rows(self.crops, track, annotation.rows))
+            found = found_rows(self.crops, track, self.train_rows[track])
+            own, there = row_labels(annotation, len(found))
+            labelled = there if there.ndim == 1 else there.any(axis=1)
+            rows = np.flatnonzero(labelled & found)
             paths += picture_paths(self.crops, track, rows)
-            labels.append(annotation.values[rows])
-            valid.append(annotation.valid[rows])
+            labels.append(own[rows])
+            valid.append(there[rows])
             counts.append(len(rows))
         if not paths:
             raise UserError(f"No training row is both annotated and cropped in {self.crops}.")

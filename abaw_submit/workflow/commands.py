@@ -85,6 +85,18 @@ def _ablate(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     return [["train", *_task(unit), *data, *_fold(layout, unit), *out]]
 
 
+def _tables(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+    key, run = unit.task, layout.run
+    fold = "{fold}"
+    named = {"mae": layout.features(key, fold)}
+    named |= {name: layout.sound(name) for name in (*run.seen, *run.sounds(key))}
+    features = _each("--features", [f"{name}={path}" for name, path in named.items()])
+    frames = ["--frames", str(layout.encoder(key, fold) / "scores_validation.h5")]
+    data = ["--annotations", run.annotations, "--splits", str(layout.splits(key))]
+    trained = ["--trained", str(layout.model(key, fold)), "--out", str(layout.table(key, "").parent)]
+    return [["ablate", *_task(unit), *features, *frames, *data, *trained]]
+
+
 def _template(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     return [
         ["template", *_task(unit), "--crops", str(layout.crops), "--out", str(layout.template(unit.task))]
@@ -176,6 +188,7 @@ _MAKERS = {
     "features": _features,
     "train": _train,
     "ablate": _ablate,
+    "tables": _tables,
     "template": _template,
     "predict": _predict,
     "ensemble": _select,

@@ -49,6 +49,7 @@ def unit_files(layout: Layout, unit: Unit) -> dict[str, str]:
         "features": {**tracks, **template},
         "train": {**labels, **template},
         "ablate": labels,
+        "tables": labels,
         "predict": template,
         "select": labels,
         "ensemble": labels,

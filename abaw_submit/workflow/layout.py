@@ -91,6 +91,10 @@ class Layout:
         """The sequence model of a fold that hears nothing, for comparison."""
         return self.checkpoints / key / f"visual_{fold}"
 
+    def table(self, key: str, name: str) -> Path:
+        """One of the paper's tables of a task."""
+        return self.work / "ablations" / f"{key}_{name}.csv"
+
     def recipe(self, key: str, name: str = "recipe") -> Path:
         """What `select` chose: "recipe", or one kind of step alone: "ensemble", "smooth"."""
         return Path("work") / (self.run.trained or self.run.name) / key / name

@@ -19,6 +19,7 @@ STAGES = (
     "features",
     "train",
     "ablate",
+    "tables",
     "template",
     "predict",
     "ensemble",
@@ -29,11 +30,29 @@ STAGES = (
     "report",
 )
 BY_FOLD = ("finetune", "features", "train", "ablate", "predict")
-BY_TASK = ("split", "template", "ensemble", "smooth", "select", "apply", "submit")
-_ONLY_TRAINING = ("pretrain", "split", "finetune", "train", "ablate", "ensemble", "smooth", "select")
+BY_TASK = ("split", "tables", "template", "ensemble", "smooth", "select", "apply", "submit")
+_ONLY_TRAINING = (
+    "pretrain",
+    "split",
+    "finetune",
+    "train",
+    "ablate",
+    "tables",
+    "ensemble",
+    "smooth",
+    "select",
+)
 _ONLY_TRAINED = ("template", "predict")  # scores of tracks that came after the training
-GPU_STAGES = ("sound", "pretrain", "finetune", "features", "train", "ablate", "predict")
-HEAVY_STAGES = ("pretrain", "finetune", "features", "train", "ablate", "predict")  # they import torch
+GPU_STAGES = ("sound", "pretrain", "finetune", "features", "train", "ablate", "tables", "predict")
+HEAVY_STAGES = (
+    "pretrain",
+    "finetune",
+    "features",
+    "train",
+    "ablate",
+    "tables",
+    "predict",
+)  # they import torch
 
 _ENCODER = ("corpus", "crop", "pretrain", "split", "finetune")
 _TRAIN = (*_ENCODER, "features", "sound", "train")
@@ -48,7 +67,10 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ensemble": ("Choose only the ensemble weights", (*_TRAIN, "ensemble")),
     "smooth": ("Choose only smoothing, calibration and thresholds", (*_TRAIN, "smooth")),
     "submission": ("Checked zips: the whole chain", _SUBMISSION),
-    "ablate": ("Train again without sound, where sound is used", (*_TRAIN, "ablate")),
+    "ablate": (
+        "The paper's tables: parts, features, filters; again without sound",
+        (*_TRAIN, "ablate", "tables"),
+    ),
     "report": ("One HTML page of the run", (*_SUBMISSION, "ablate", "report")),
 }
 EVERYTHING = "report"
@@ -136,6 +158,7 @@ def unit_results(layout: Layout, unit: Unit) -> list[Path]:
         "pretrain": lambda: [layout.mae],
         "split": lambda: [layout.splits(key)],
         "template": lambda: [layout.template(key)],
+        "tables": lambda: [layout.table(key, "folds"), layout.table(key, "filters")],
         "ensemble": lambda: [layout.recipe(key, "ensemble")],
         "smooth": lambda: [layout.recipe(key, "smooth")],
         "select": lambda: [layout.recipe(key)],

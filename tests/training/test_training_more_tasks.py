@@ -198,3 +198,28 @@ def test_padding_has_no_weight_in_a_pooled_clip() -> None:
     more = torch.cat([present, torch.zeros(2, 3, dtype=torch.bool)], 1)
     assert pool(x, present).shape == (2, 1, 4)
     assert torch.allclose(pool(padded, more), pool(x, present), atol=1e-6)
+
+
+def test_single_frames_of_all_three_tasks_at_once(corpus, tmp_path: Path) -> None:
+    listed, splits = tmp_path / "all.txt", tmp_path / "s.json"
+    run("mtl-list", "--annotations", corpus.annotations, "--step", 2, "--out", listed)
+    run("split", "--task", "MTL", "--annotations", listed, "--folds", 2, "--out", splits)
+    words = [
+        "--crops",
+        corpus.crops,
+        "--annotations",
+        listed,
+        "--splits",
+        splits,
+        "--fold",
+        "0",
+        "--epochs",
+        1,
+    ]
+    vit = ["--img-size-px", 16, "--patch-px", 8, "--dim", 32, "--depth", 1, "--heads", 2, "--batch", 16]
+    run("finetune", "--task", "MTL", *words, *vit, "--out", tmp_path / "x")
+    for task, outputs in (("va", 2), ("expr", 8), ("au", 12)):
+        scores = read_scores(tmp_path / "x" / f"scores_validation_{task}.h5", task)
+        assert {v.shape[1] for v in scores.values()} == {outputs}
+    with pytest.raises(UserError, match="labels are of whole videos"):
+        run("finetune", "--task", "AH", *words, *vit, "--out", tmp_path / "y")
