@@ -138,3 +138,10 @@ def test_a_second_visual_feature_is_one_line(place):
     lines = place.run("train", "--dry-run")
     assert "sound embedding" not in lines
     assert "train VA, fold 0" in lines
+
+
+def test_the_papers_tables_are_made_of_the_trained_models(place):
+    place.run("ablate")
+    tables = {path.name for path in (place.work / "ablations").glob("*.csv")}
+    assert {"va_folds.csv", "va_filters.csv", "va_parts.csv"} <= tables
+    assert place.plan(target="ablate") == {}
