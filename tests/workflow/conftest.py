@@ -63,7 +63,7 @@ class Place:
     def __call__(self, *words, env=None, code=0):
         """Run abaw-submit here in a process of its own; its output."""
         done = self.start(*words, env=env)
-        out, _ = done.communicate(timeout=300)
+        out, _ = done.communicate(timeout=1500)  # through Slurm each job waits its turn
         assert done.returncode == code, out
         assert "Traceback" not in out, out
         return out

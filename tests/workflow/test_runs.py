@@ -1,0 +1,155 @@
+"""Runs with real processes: killed, of two at once, with something missing, with features given up."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from abaw_submit.workflow.devices import one_device
+
+TRAINED = ("train_va_0", "train_va_1", "ablate_va_0", "ablate_va_1")
+
+
+def forget_training(place):
+    """As if the sequence models had never been trained."""
+    for stage in (*TRAINED, "select_va", "apply_va", "submit_va", "report"):
+        (place.work / "stages" / f"{stage}.json").unlink()
+        (place.work / "stages/state" / f"{stage}.json").unlink()
+    for path in (place.folder / "checkpoints/my rün/va").glob("[fv]*_*/*"):
+        path.unlink()
+
+
+def wait_for(condition, process=None):
+    for _ in range(6000):
+        if condition():
+            return
+        assert process is None or process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    raise AssertionError("it never came to that")
+
+
+def state_of(place, job):
+    try:
+        return json.loads((place.work / "stages/state" / f"{job}.json").read_text())
+    except (OSError, ValueError):
+        return {"state": ""}
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as handle:
+        return handle.read().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_killed_run_leaves_nothing_running_and_goes_on_to_the_same_bytes(place):
+    wanted = place.zip()
+    forget_training(place)
+    process = place.start("run", "report", "-c", place.config.name, "--jobs", "1")
+    wait_for(lambda: state_of(place, "train_va_0")["state"] == "running", process)
+    job = state_of(place, "train_va_0")["pid"]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_for(lambda: not alive(job))
+    rows = place.status()
+    assert rows["train_va_0"]["state"] in ("done", "missing")  # it may have come to its end just then
+    assert rows["submit_va"]["state"] == rows["report"]["state"] == "missing"
+    (place.folder / "submissions/my rün/VA.zip").unlink()
+    place.run("report", "--jobs", "2")
+    assert place.zip() == wanted
+    assert place.plan() == {}
+
+
+def test_a_second_run_of_the_same_name_says_who_is_at_it(place):
+    forget_training(place)
+    process = place.start("run", "submission", "-c", place.config.name)
+    wait_for((place.work / "stages/.run.owner").exists, process)
+    said = place.run("submission", code=2)
+    assert f"process {process.pid} on" in said
+    process.terminate()
+    process.communicate()
+
+
+def test_a_track_without_a_video_is_named_and_the_rest_goes_on(fresh):
+    template = next((fresh.folder / "the data/test_sets").glob("*VA*sample.txt"))
+    track = template.read_text().splitlines()[-1].split("/")[0]
+    video = next((fresh.folder / "the data/videos").rglob(f"{track.split('_')[0]}*"))
+    video.unlink()
+    out = fresh.run("report", code=1)
+    assert f"none for 1 ({track})" in out
+    rows = fresh.status()
+    assert [item for item, _ in rows["crop"]["failures"]] == [track]
+    assert rows["crop"]["state"] == rows["train_va_0"]["state"] == rows["apply_va"]["state"] == "done"
+    assert rows["submit_va"]["state"] == "failed"
+    assert rows["report"]["state"] == "stale"  # made all the same, and to be made again with the submission
+    log = (fresh.folder / rows["submit_va"]["log"]).read_text()
+    assert track in log  # format names the track whose rows are missing
+    assert track in out
+    assert not (fresh.folder / "submissions/my rün/VA.zip").exists()
+    assert (fresh.folder / "submissions/my rün/report.html").exists()
+
+
+def test_features_are_given_up_and_come_back_when_they_are_needed(place):
+    place.change("folds = 2", "folds = 2\ntemp = true")
+    forget_training(place)
+    wanted = place.zip()
+    features = place.work / "features"
+    place.run("report")
+    assert sorted(p.name for p in features.iterdir() if not p.name.startswith(".")) == ["logmel"]
+    assert "Nothing to do" in place.run("report")
+    assert place.zip() == wanted
+    place.change("[train]\nepochs = 1", "[train]\nepochs = 2")
+    plan = place.plan()
+    assert plan["features VA, fold 0"] == "not made yet"
+    assert "finetune VA, fold 0" not in plan
+
+
+def test_all_that_is_missing_is_said_before_anything_is_made(fresh):
+    fresh.change('audio_va = "logmel"', 'audio_va = "vggish"')
+    fresh.change('template_va = "the', 'template_va = "no')
+    fresh.change('faces = "the data/faces"', "")
+    said = fresh.run("submission", code=2)
+    for part in ("extractor vggish", "VA template", "encoder"):
+        assert part in said
+    assert not list((fresh.work / "stages").glob("state/*"))
+    assert not (fresh.work / "crops").exists()
+
+
+def test_a_setting_of_a_late_stage_is_checked_before_the_first(fresh):
+    fresh.change("resamples = 100", "resamples = 100\nstep = 1")
+    said = fresh.run("submission", code=2)
+    assert 'unknown key "step" in [select]' in said
+
+
+def test_a_failed_job_shows_its_last_lines_and_its_log(place):
+    place.change("[train]\nepochs = 1", "[train]\nepochs = 2\nlr = 1e30")
+    out = place.run("submission", code=1)
+    assert "FAILED. Its log: work/my rün/stages/logs/train_va_0.log" in out
+    assert "Error: " in out
+    rows = place.status()
+    assert rows["train_va_0"]["state"] == "stale" or rows["train_va_0"]["state"] == "failed"
+    assert not place.plan(target="crop")
+
+
+def test_each_job_has_a_device_of_its_own(tmp_path):
+    with one_device(["0", "1"], tmp_path) as first, one_device(["0", "1"], tmp_path) as second:
+        assert {first, second} == {"0", "1"}
+    with one_device(["0", "1"], tmp_path) as again:
+        assert again == "0"
+    with one_device([], tmp_path) as none:
+        assert none == ""
+
+
+@pytest.mark.parametrize(("jobs", "gpus"), [("2", "2")])
+def test_jobs_on_a_machine_with_devices_are_told_theirs(place, jobs, gpus, tmp_path):
+    """Two made-up devices, which torch does not find: it works on, on the processor."""
+    forget_training(place)
+    place.run(
+        "train", "--jobs", jobs, "--gpus", gpus, env={"CUDA_VISIBLE_DEVICES": "7,8", "TMPDIR": str(tmp_path)}
+    )
+    assert {state_of(place, job)["device"] for job in TRAINED[:2]} <= {"7", "8"}
+    assert state_of(place, "train_va_0")["device"] in ("7", "8")
