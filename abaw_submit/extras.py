@@ -36,8 +36,6 @@ EXTRAS: dict[str, dict[str, str]] = {
     "cluster": {
         "snakemake": "snakemake",
         "snakemake-executor-plugin-slurm": "snakemake_executor_plugin_slurm",
-        "dask": "dask",
-        "distributed": "distributed",
     },
 }
 

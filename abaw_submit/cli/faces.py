@@ -34,8 +34,6 @@ SHOWN_FAILURES = 20
 @click.option("--overrides", type=IN_FILE, help="A person's decisions: TRACK ROWS none | at X Y, one a line.")
 @jobs_option
 @click.option("--shard", help="Only part i of n of the videos, as 3/8; a last run without it collects.")
-@click.option("--backend", type=click.Choice(["loky", "dask"]), default="loky", help="Who does the work.")
-@click.option("--scheduler", help="Address of the Dask scheduler, such as tcp://host:8786.")
 @click.option("--sheet", is_flag=True, help="Write a contact sheet per track to OUT/sheets.")
 @settings_options(CropSettings)
 def crop(
@@ -47,8 +45,6 @@ def crop(
     overrides: Path | None,
     jobs: int,
     shard: str | None,
-    backend: str,
-    scheduler: str | None,
     sheet: bool,
     **values: Any,
 ) -> None:
@@ -77,7 +73,7 @@ def crop(
         settings,
         rows_from=rows_from,
         overrides=read_overrides(overrides) if overrides else (),
-        workers=Workers(jobs, backend, scheduler),
+        workers=Workers(jobs),
         shard=shard,
         progress=progress,
     )

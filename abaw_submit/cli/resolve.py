@@ -17,7 +17,7 @@ from abaw_submit.workflow.layout import Layout
 from abaw_submit.workflow.units import STAGES, stage_units
 
 # options that cannot change the bytes of a result: how many hands, which memory, what is shown
-_NO_EFFECT = ("jobs", "shard", "backend", "scheduler", "sheet", "batch@extract", "device", "cache_gib")
+_NO_EFFECT = ("jobs", "shard", "sheet", "batch@extract", "device", "cache_gib")
 # what the run itself says, and not by a path
 _OF_THE_RUN = ("folds", "steps")
 _SHOWN_ONLY = ("pictures", "as_json", "config")

@@ -51,13 +51,9 @@ class Workers:
 
     Attributes:
         jobs: processes on this machine; 0: one per core.
-        backend: "loky" (this machine) or "dask".
-        scheduler: address of the Dask scheduler.
     """
 
     jobs: int = 0
-    backend: str = "loky"
-    scheduler: str | None = None
 
 
 @dataclass(frozen=True)
@@ -199,13 +195,8 @@ def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress) -> li
     """Results in the order of the tasks' names; the largest videos are started first."""
     order = sorted(tasks, key=lambda t: (-_bytes(t.job), t.job.name))
     jobs = min(workers.jobs or joblib.cpu_count(), len(order)) or 1
-    if workers.backend == "dask":
-        from abaw_submit.faces.cluster import on_cluster
-
-        results = on_cluster(crop_video, order, workers.scheduler)
-    else:
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        results = parallel(joblib.delayed(crop_video)(task) for task in order)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    results = parallel(joblib.delayed(crop_video)(task) for task in order)
     results = progress(results, len(order), "crop")
     return sorted(results, key=lambda r: r.name)
 

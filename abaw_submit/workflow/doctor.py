@@ -18,7 +18,7 @@ NEEDED_BY = {
     "train": ("pretrain", "finetune", "extract", "train", "predict"),
     "report": ("report", "pictures of select"),
     "run": ("run", "status", "make"),
-    "cluster": ("run --profile slurm", "crop --backend dask"),
+    "cluster": ("run --profile slurm",),
 }
 OPTIONAL = ("report", "run", "cluster")
 MIN_FREE_GIB = 5.0
