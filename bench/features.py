@@ -28,6 +28,7 @@ from abaw_submit.features.logmel import LogMel
 from abaw_submit.features.visual import EncoderFeatures
 from abaw_submit.models.encoder import new_encoder
 from abaw_submit.models.settings import VitSize
+from abaw_submit.models.weights.options import WeightOptions
 
 REPEATS = 5
 CROPS = 400
@@ -87,7 +88,9 @@ def main() -> None:
         save_file(new_encoder(SIZE).backbone.state_dict(), folder / "vit.safetensors")
         images = np.stack([load_crop(p, 56) for p in crops])
         for precision in ("no", "bf16"):
-            encoder = EncoderFeatures(str(folder / "vit.safetensors"), "cpu", precision)
+            encoder = EncoderFeatures(
+                str(folder / "vit.safetensors"), "cpu", precision, WeightOptions(heads=SIZE.heads)
+            )
             name = f"ViT 56 px, width 96, 4 blocks, precision {precision}"
             for batch in (16, 64, 256):
                 seconds = best(lambda e=encoder, b=batch: [e(images[i : i + b]) for i in range(0, CROPS, b)])

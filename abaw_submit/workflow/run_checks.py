@@ -49,6 +49,10 @@ def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
     else:
         findings += [trained_there(run, task) for task in tasks]
     findings += audio_there(run, tasks, read_toml(config))
+    if run.embedding:
+        findings.append(
+            weights_there("embedding", run.embedding, "Correct [run] embedding, or leave it empty.")
+        )
     findings += [video_of_every_track(run, tasks)]
     return [f for f in findings if f.what]
 
@@ -180,10 +184,8 @@ def official_leaks(run: RunSettings, task: Task) -> Finding:
 def encoder_there(run: RunSettings) -> Finding:
     """Weights to start from, or pictures to pre-train on."""
     if run.encoder:
-        if Path(run.encoder).exists():
-            return Finding("encoder", "ok", run.encoder)
         fix = "Correct [run] encoder, or leave it empty and set [run] faces to pre-train."
-        return Finding("encoder", "missing", f"no file or folder {run.encoder}", fix)
+        return weights_there("encoder", run.encoder, fix)
     if not run.faces:
         fix = "Set encoder to published weights, or faces to a folder of face pictures."
         return Finding("encoder", "missing", "[run] encoder and faces are both empty", fix)
@@ -193,6 +195,18 @@ def encoder_there(run: RunSettings) -> Finding:
     if not any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.rglob("*")):
         return Finding("faces", "missing", f"no jpg or png under {folder}", "Give a folder of face pictures.")
     return Finding("faces", "ok", f"pictures in {folder} for pre-training")
+
+
+def weights_there(what: str, source: str, fix: str) -> Finding:
+    """Picture weights: a file or folder, also behind `timm:NAME@`, or a name whose weights are fetched."""
+    named = source.startswith(("timm:", "hf-hub:"))
+    file = source.partition("@")[2] if named and "@" in source else source
+    if Path(file).exists():
+        return Finding(what, "ok", source)
+    suffixes = (".pth", ".pt", ".safetensors", ".bin")
+    if file == source and (named or not (file.endswith(suffixes) or "/" in file)):
+        return Finding(what, "ok", f"{source}, fetched when it is first used")
+    return Finding(what, "missing", f"no file or folder {file}", fix)
 
 
 def trained_there(run: RunSettings, task: Task) -> Finding:
@@ -253,7 +267,7 @@ def look_into_weights(findings: Sequence[Finding]) -> list[Finding]:
 
     out = []
     for finding in findings:
-        weights = finding.what == "encoder" or finding.what.startswith("extractor ")
+        weights = finding.what in ("encoder", "embedding") or finding.what.startswith("extractor ")
         if weights and finding.state == "ok" and Path(finding.detail).exists():
             about = describe(finding.detail, WeightOptions())
             if about.problem is None:

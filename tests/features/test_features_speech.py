@@ -8,6 +8,7 @@ from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Feat
 from abaw_submit.audio.align import Window, windows
 from abaw_submit.audio.sound import RATE_HZ, Block
 from abaw_submit.errors import UserError
+from abaw_submit.features.extract import Extraction, extract
 from abaw_submit.features.speech import Hubert, Wav2Vec2
 
 SIZES = {
@@ -105,3 +106,17 @@ def test_another_type_of_model_is_refused(wav2vec2):
 def test_a_folder_without_weights_is_a_users_mistake(tmp_path):
     with pytest.raises(UserError, match="cannot be loaded"):
         Hubert(str(tmp_path))
+
+
+def test_one_worker_and_two_write_the_same_bytes(hubert, tmp_path, make_crops, make_video):
+    for name in ("102", "103"):
+        make_crops(tmp_path / "crops" / name, rows=6)
+        make_video(tmp_path / f"{name}.mkv", sound=noise(0.4))
+    files = [tmp_path / f"{name}.mkv" for name in ("102", "103")]
+    written = []
+    for jobs in (1, 2):
+        job = Extraction("speech", tmp_path / str(jobs), str(hubert), device="cpu")
+        assert not extract(job, tmp_path / "crops", videos=files, jobs=jobs).failures
+        written.append([(tmp_path / str(jobs) / f"{name}.h5").read_bytes() for name in ("102", "103")])
+    assert written[0] == written[1]
+    assert written[0][0] != written[0][1]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from abaw_submit.store import write_text
-from abaw_submit.workflow.run_checks import examine_run, look_into_weights
+from abaw_submit.workflow.run_checks import examine_run, look_into_weights, weights_there
 from abaw_submit.workflow.sizes import needs
 
 VA_FILE = "valence,arousal\n0.1,0.2\n0.1,0.2\n-5,-5\n"
@@ -113,3 +113,17 @@ def test_the_command_exits_1_and_says_what_is_missing(corpus):
     assert done.returncode == 1
     assert "MISSING  videos: no folder nothere" in done.stdout
     assert "videos" in done.stderr.splitlines()[-1]
+
+
+def test_weights_are_files_or_names_that_are_fetched(tmp_path):
+    (tmp_path / "w.pth").write_bytes(b"")
+    there = {
+        str(tmp_path / "w.pth"): "ok",
+        f"timm:resnet18@{tmp_path / 'w.pth'}": "ok",
+        "vit_base_patch16_224.mae": "ok",
+        "hf-hub:timm/vit_tiny_patch16_224.augreg": "ok",
+        "nowhere.pth": "missing",
+        "timm:resnet18@nowhere.pth": "missing",
+        "data/mae": "missing",
+    }
+    assert {source: weights_there("encoder", source, "").state for source in there} == there
