@@ -9,6 +9,9 @@ cross-entropy, and one minus the concordance correlation coefficient.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -192,11 +195,7 @@ def task_loss(
         ]
         return torch.stack(losses).sum()
     labels = soften(task, labels, valid, smoothing)
-    if task.decision is Decision.THRESHOLD:
-        return weighted_bce(output, labels, valid, weights)
-    if task.decision is Decision.ARGMAX:
-        return weighted_ce(output, labels, valid, weights)
-    return ccc_loss(output, labels, valid)
+    return OUTPUTS[task.decision].loss(output, labels, valid, weights)
 
 
 def activate(task: Task, output: Tensor) -> Tensor:
@@ -207,8 +206,34 @@ def activate(task: Task, output: Tensor) -> Tensor:
     """
     if task.decision is Decision.PARTS:
         return torch.cat([activate(part, output[..., scores]) for part, scores, _ in part_slices(task)], -1)
-    if task.decision is Decision.THRESHOLD:
-        return output.sigmoid()
-    if task.decision is Decision.ARGMAX:
-        return output.softmax(-1)
-    return output.clamp(-1, 1)
+    return OUTPUTS[task.decision].scores(output)
+
+
+@dataclass(frozen=True)
+class OutputRule:
+    """What is done with a network's outputs for one kind of labels.
+
+    Attributes:
+        bound: from the last layer to what the loss takes.
+        scores: from there to scores.
+        loss: (outputs, labels, valid, class weights) -> a number.
+    """
+
+    bound: Callable[[Tensor], Tensor]
+    scores: Callable[[Tensor], Tensor]
+    loss: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
+def _as_it_is(output: Tensor) -> Tensor:
+    return output
+
+
+OUTPUTS = {
+    Decision.THRESHOLD: OutputRule(_as_it_is, torch.sigmoid, weighted_bce),
+    Decision.ARGMAX: OutputRule(_as_it_is, lambda output: output.softmax(-1), weighted_ce),
+    Decision.CLIP: OutputRule(
+        torch.tanh,
+        lambda output: output.clamp(-1, 1),
+        lambda output, labels, valid, _: ccc_loss(output, labels, valid),
+    ),
+}

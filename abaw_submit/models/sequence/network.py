@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.models.losses import OUTPUTS
 from abaw_submit.models.parallel import GlobalBatchNorm
 from abaw_submit.models.sequence.fusion import Concatenation, GatedCrossAttention
 from abaw_submit.models.sequence.streams import PICTURE, SOUND, Stream, columns_of, drop_one_kind, streams_of
@@ -93,10 +94,7 @@ class SequenceNetwork(nn.Module):
 
 def bounded(task: Task, output: Tensor) -> Tensor:
     """Outputs of the last layers as the losses take them: valence and arousal through tanh."""
-    parts = [
-        output[..., scores].tanh() if part.decision is Decision.CLIP else output[..., scores]
-        for part, scores, _ in part_slices(task)
-    ]
+    parts = [OUTPUTS[part.decision].bound(output[..., scores]) for part, scores, _ in part_slices(task)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
 
