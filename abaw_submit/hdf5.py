@@ -31,7 +31,7 @@ def open_hdf5(path: Path | str, advice: str = "Make it again.") -> Iterator[h5py
         UserError: it cannot be read, or a part of it is damaged.
     """
     if not Path(path).is_file():
-        raise UserError(f"{path} is no file.")
+        raise UserError(f"{path} is not a file.")
     try:
         with h5py.File(path, "r") as file:
             yield file

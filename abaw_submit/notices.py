@@ -7,6 +7,6 @@ import sys
 
 
 def say(text: str) -> None:
-    """Print a line that must not be missed and is no part of the answer; a closed terminal is no error."""
+    """Print a line that must not be missed and is not part of the answer; a closed terminal is no error."""
     with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)

@@ -15,12 +15,12 @@ def read_utf8(path: Path | str) -> str:
     """A text file whole; a byte order mark is left out.
 
     Raises:
-        UserError: it is no regular file, too large, or not UTF-8 (with the line).
+        UserError: it is not a regular file, too large, or not UTF-8 (with the line).
         FileNotFoundError: there is none.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise UserError(f"{path} is no regular file.")
+        raise UserError(f"{path} is not a regular file.")
     if path.stat().st_size > LARGEST_BYTES:
         raise UserError(f"{path}: a text of more than {LARGEST_BYTES:,} bytes is not read.")
     data = path.read_bytes()
@@ -37,7 +37,7 @@ def read_json(path: Path | str) -> Any:
     """A JSON file.
 
     Raises:
-        UserError: it is no UTF-8, no JSON, or nested too deeply.
+        UserError: it is not UTF-8, not JSON, or nested too deeply.
         FileNotFoundError: there is none.
     """
     try:

@@ -1,4 +1,4 @@
-"""Texts that are no UTF-8, no JSON, nested without end or no regular file: one message each."""
+"""Texts that are not UTF-8, not JSON, nested without end or not a regular file: one message each."""
 
 import os
 

@@ -28,7 +28,7 @@ class Existing(click.Path):
         path = super().convert(value, param, ctx)
         place = Path(str(value))
         if place.exists() and not place.is_file() and not place.is_dir():
-            self.fail(f"{value} is no regular file.", param, ctx)
+            self.fail(f"{value} is not a regular file.", param, ctx)
         return path
 
 

@@ -16,7 +16,7 @@ _SUFFIXES = {
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file's name says that it is no track's text or array.
+    """Whether a file's name says that it is not a track's text or array.
 
     >>> is_junk("README.txt"), is_junk(".DS_Store"), is_junk("102.txt")
     (True, True, False)

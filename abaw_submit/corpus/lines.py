@@ -99,7 +99,7 @@ def read_lines(path: Path | str) -> Lines:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path} is no regular file." if path.exists() else f"No file {path}.")
+        raise UserError(f"{path} is not a regular file." if path.exists() else f"No file {path}.")
     size = path.stat().st_size
     if size > LARGEST_BYTES:
         raise UserError(f"{path}: {size:,} bytes; a text of more than {LARGEST_BYTES:,} is not read.")

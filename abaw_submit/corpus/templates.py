@@ -31,7 +31,7 @@ class Template:
     Attributes:
         tracks: row count by track, in the official order.
         task: the task its header names; None if it names none of the three (MTL, compound, no header).
-        edition: an edition whose header it has; None if it is no known header.
+        edition: an edition whose header it has; None if it is not a known header.
         header: its first line without spaces ("" if it has none).
         dummies: dummy values in its first row; 0 if it is blank.
         path: where it was read.

@@ -95,7 +95,7 @@ def list_videos(paths: Iterable[Path | str]) -> list[Path]:
         elif path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES:
             files = [path]
         elif path.exists():
-            raise UserError(f"{path} is no video: expected a suffix of {' '.join(VIDEO_SUFFIXES)}.")
+            raise UserError(f"{path} is not a video: expected a suffix of {' '.join(VIDEO_SUFFIXES)}.")
         else:
             raise UserError(f"No file or folder {path}.")
         for file in sorted(files):

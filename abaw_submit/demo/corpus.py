@@ -83,7 +83,7 @@ def _refuse_foreign(out: Path) -> None:
     for found in (read_record(out), read_mark(out)):
         if found is not None and found["stage"] == STAGE:
             return
-    raise UserError(f"{out} is not empty and is no demo corpus. Give an empty or new folder.")
+    raise UserError(f"{out} is not empty and is not a demo corpus. Give an empty or new folder.")
 
 
 def _of_an_older_corpus(out: Path) -> set[Path]:

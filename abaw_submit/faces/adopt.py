@@ -30,7 +30,7 @@ class Adopted:
         ledger: one line per row; boxes are unknown and 0.
         decoded: pictures in the video, None if it was not given.
         files: row -> picture.
-        quality: JPEG quality for pictures that are no jpg yet.
+        quality: JPEG quality for pictures that are not jpg yet.
     """
 
     ledger: Ledger
@@ -52,7 +52,7 @@ class Adopted:
                     raise UserError(f"{path} cannot be read as a picture.")
                 data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1].tobytes()
             elif not data.startswith(b"\xff\xd8"):
-                raise UserError(f"{path} is no JPEG picture.")
+                raise UserError(f"{path} is not a JPEG picture.")
             yield row, data
 
 
@@ -148,7 +148,7 @@ def find_sources(paths: Iterable[Path]) -> Sources:
 
 
 def _holds_videos(entries: Iterable[Path]) -> bool:
-    """Whether there are videos among entries, or in folders of them that are no pictures of a track."""
+    """Whether there are videos among entries, or in folders of them that are not pictures of a track."""
     entries = list(entries)
     if any(p.suffix.lower() in VIDEO_SUFFIXES for p in entries):
         return True

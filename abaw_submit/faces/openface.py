@@ -27,7 +27,7 @@ def read_openface(path: Path) -> dict[int, Faces]:
     """Faces by row of an OpenFace 2 CSV (FeatureExtraction or FaceLandmarkVidMulti); failed rows left out.
 
     Raises:
-        UserError: no 68 landmarks in px (run OpenFace with -2Dfp), or a row that is no number.
+        UserError: no 68 landmarks in px (run OpenFace with -2Dfp), or a row that is not a number.
     """
     with io.StringIO(read_utf8(path), newline="") as handle:
         reader = csv.reader(handle)

@@ -17,7 +17,7 @@ from abaw_submit.faces.follow import Tracklet
 
 MIN_SIZE = 0.4  # of the person's usual size: smaller faces are bystanders in the background
 MAX_SIZE = 2.5
-NEAR_ROWS = 30  # a short piece this close to a longer one of the same place and size is no false face
+NEAR_ROWS = 30  # a short piece this close to a longer one of the same place and size is not a false face
 MAIN, LEFT, RIGHT = "main", "left", "right"
 
 

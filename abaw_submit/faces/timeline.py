@@ -14,7 +14,9 @@ import numpy as np
 from abaw_submit.arrays import F64, Index
 
 SLACK_ROWS = 3  # official counts and decoders differ by so much on whole files
-_OWN_STEP = 0.6  # parts of the usual step: what lies closer is no picture of its own (fields, hidden frames)
+_OWN_STEP = (
+    0.6  # parts of the usual step: what lies closer is not a picture of its own (fields, hidden frames)
+)
 
 
 @dataclass(frozen=True)

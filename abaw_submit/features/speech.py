@@ -34,7 +34,7 @@ class SpeechModel:
         options: `layers`, and `head_s` for the outputs of the model's own head in place of hidden states.
 
     Raises:
-        UserError: the weights cannot be had, are of another family, or not exactly the model's.
+        UserError: the weights cannot be fetched, are of another family, or not exactly the model's.
     """
 
     kind: ClassVar[str] = "audio"

@@ -72,7 +72,7 @@ def read_config(folder: Path | str) -> dict[str, Any]:
     """
     path = Path(folder) / CONFIG_NAME
     if not path.is_file():
-        raise UserError(f"{folder} is no checkpoint folder: {CONFIG_NAME} is missing.")
+        raise UserError(f"{folder} is not a checkpoint folder: {CONFIG_NAME} is missing.")
     return read_toml(path)
 
 

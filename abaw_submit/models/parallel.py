@@ -1,7 +1,7 @@
 """Sums over all processes that train together, so that N processes compute what one would.
 
 One process with a batch of 8 and two with 4 each must give the same loss, gradient and statistics. Averaging
-the losses of the shares does not do that where a loss is no mean over items: CCC, class-weighted losses and
+the losses of the shares does not do that where a loss is no item mean: CCC, class-weighted losses and
 batch statistics are ratios of sums. So the sums are taken over all processes, with gradients, and every
 process then computes the same whole loss; the averaging of gradients between processes gives back the
 gradient of that loss.

@@ -28,7 +28,7 @@ class VitSize(Settings):
         super().__post_init__()
         if self.img_size_px % self.patch_px:
             raise UserError(
-                f"A picture of {self.img_size_px} px is no whole number of {self.patch_px} px patches."
+                f"A picture of {self.img_size_px} px is not a whole number of {self.patch_px} px patches."
             )
         if self.dim % self.heads:
             raise UserError(f"dim {self.dim} cannot be divided among {self.heads} heads.")

@@ -68,11 +68,11 @@ def _published(task: Task, results: Results) -> list[Block]:
     number = len(results.truth)
     ours = (
         f"This run has {number} annotated tracks; the official corpus has"
-        f" {official.train + official.validation}. So these are no scores to be compared with: they show"
+        f" {official.train + official.validation}. So these are not scores to be compared with: they show"
         " what the field has reached."
     )
     same = (
-        "Out-of-fold scores of this run are no test scores: on the test set, most systems lose some points."
+        "Out-of-fold scores of this run are not test scores: on the test set, most systems lose some points."
     )
     whole = number == official.train + official.validation
     return [

@@ -189,7 +189,7 @@ def guess_task(path: Path) -> Task:
     """The task of scores that nobody named: by the columns' names in the first file.
 
     Raises:
-        UserError: they are no task's.
+        UserError: they are not scores of any task.
     """
     from abaw_submit.scores.sniff.sources import list_files, read_file
     from abaw_submit.scores.sniff.table import Options

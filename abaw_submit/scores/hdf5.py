@@ -22,7 +22,7 @@ def datasets(group: h5py.Group, where: str) -> Iterator[tuple[tuple[str, ...], h
     """All datasets below a group, in name order, with the names of the groups above them.
 
     Raises:
-        UserError: a link that leads out of the file, a name that is no UTF-8, groups nested too deeply.
+        UserError: a link that leads out of the file, a name that is not UTF-8, groups nested too deeply.
     """
     yield from _walk(group, where, (), set())
 

@@ -159,7 +159,7 @@ def refuse_foreign_file(out: Path, stage: str, words: str = "") -> None:
         raise UserError(f"{name} is a link to nothing. Give another --out.")
     found = out.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{name} is no regular file. Give another --out.")
+        raise UserError(f"{name} is not a regular file. Give another --out.")
     if found.st_size:
         raise UserError(
             f"{name} is there already, and no record says that `{stage}` made it."

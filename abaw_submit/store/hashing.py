@@ -30,13 +30,13 @@ def sha256_file(path: Path | str) -> str:
     """SHA-256 of a file's bytes, as hex; unchanged files are not read twice.
 
     Raises:
-        UserError: it is no regular file (a pipe would wait for ever, a device never end).
+        UserError: it is not a regular file (a pipe would wait for ever, a device never end).
         OSError: it cannot be read.
     """
     path = Path(path)
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{path} is no regular file.")
+        raise UserError(f"{path} is not a regular file.")
     keep = found.st_size >= _KEPT_BYTES
     key = _key([str(path.resolve()), *_signature(found)])
     known = _known(key, keep)
@@ -52,11 +52,11 @@ def read_sha256(path: Path | str) -> str:
     """SHA-256 of a file's bytes as they are now, whatever is remembered: a failing disk changes no date.
 
     Raises:
-        UserError: it is no regular file.
+        UserError: it is not a regular file.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path} is no regular file.")
+        raise UserError(f"{path} is not a regular file.")
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

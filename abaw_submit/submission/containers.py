@@ -56,7 +56,7 @@ def open_members(target: Path | str, report: Report) -> list[Member]:
         report.container = "folder"
         return _folder_members(target, report)
     if target.exists() and not target.is_file():
-        raise UserError(f"{target} is no regular file. Give a prediction file, a folder or a zip.")
+        raise UserError(f"{target} is not a regular file. Give a prediction file, a folder or a zip.")
     if not target.is_file():
         raise UserError(f"Nothing at {target}. Give a prediction file, a folder or a zip.")
     if target.suffix.lower() == ".zip" or zipfile.is_zipfile(target):

@@ -54,7 +54,7 @@ def pack(
     """
     out, members = Path(out), _members(files)
     if out.suffix.lower() != ".zip":
-        raise UserError(f"{out} is no name for a zip: expected one that ends in .zip.")
+        raise UserError(f"{out} does not end in .zip.")
     sources = [path for _, path in members] + ([rows_source] if rows_source else [])
     settings = {"kind": kind, "edition": edition, "names": [name for name, _ in members]}
     stage = Stage("pack", out, settings=settings, inputs=sources)

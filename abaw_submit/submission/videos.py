@@ -55,7 +55,7 @@ def write_videos(scores: Scores, ids: Sequence[str], out: Path, with_probabiliti
         Videos that have a score and are not asked for.
 
     Raises:
-        UserError: a video has no score, more than one row, or a score that is no probability.
+        UserError: a video has no score, more than one row, or a score that is not a probability.
     """
     lines = []
     for name in ids:

@@ -63,7 +63,7 @@ def make_factor_splits(
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise UserError(f'--factors "{pattern}" is no regular expression: {error}.') from None
+        raise UserError(f'--factors "{pattern}" is not a regular expression: {error}.') from None
     if compiled.groups != 2:
         raise UserError(
             f'--factors "{pattern}" has {compiled.groups} groups; expected 2, such as (P\\d+)-(\\w+).'

@@ -77,7 +77,7 @@ def rand_policy(policy: str, side_px: int) -> Any:
         )
     except (AssertionError, ValueError, KeyError, TypeError):
         raise UserError(
-            f'randaugment "{policy}" is no policy of timm; expected such as rand-m9-mstd0.5-inc1.'
+            f'randaugment "{policy}" is not a policy of timm; expected such as rand-m9-mstd0.5-inc1.'
         ) from None
 
 

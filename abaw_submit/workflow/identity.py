@@ -128,7 +128,7 @@ def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(files):
             path = Path(parent) / name
-            # the record of the stage that made the folder is no picture
+            # the record of the stage that made the folder is not a picture
             if not name.startswith(".") and name != "record.json" and path.is_file():
                 found.append((path.relative_to(folder).as_posix(), path.stat()))
     return found

@@ -79,7 +79,7 @@ def test_list_videos_sorts_by_name_and_refuses_doubles(tmp_path):
     assert [p.name for p in list_videos([tmp_path / "b", tmp_path / "a"])] == ["10.avi", "2.mp4"]
     with pytest.raises(UserError, match="Two videos named 2"):
         list_videos([tmp_path / "b", tmp_path / "c"])
-    with pytest.raises(UserError, match="is no video"):
+    with pytest.raises(UserError, match="is not a video"):
         list_videos([tmp_path / "a/notes.txt"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="No videos"):

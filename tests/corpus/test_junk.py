@@ -1,4 +1,4 @@
-"""A README among the tracks is no track; videos further down are pointed at."""
+"""A README among the tracks is not a track; videos further down are pointed at."""
 
 import pytest
 

@@ -133,7 +133,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     precious = tmp_path / "videos" / "102.mp4"
     precious.parent.mkdir()
     precious.write_bytes(b"mine")
-    with pytest.raises(UserError, match="is no demo corpus"):
+    with pytest.raises(UserError, match="is not a demo corpus"):
         write_corpus(tmp_path, size="tiny")
     assert precious.read_bytes() == b"mine"
     assert [p.name for p in tmp_path.iterdir()] == ["videos"]

@@ -122,7 +122,7 @@ def test_missing_files_and_unknown_names_are_user_errors(tmp_path: Path) -> None
         load_encoder(tmp_path / "none.pth")
     with pytest.raises(UserError, match='no timm model "vit_bse_patch16_224"'):
         load_encoder("vit_bse_patch16_224")
-    with pytest.raises(UserError, match="no checkpoint folder"):
+    with pytest.raises(UserError, match="not a checkpoint folder"):
         load_encoder(tmp_path)
     (tmp_path / "bad.safetensors").write_bytes(b"12345678{}")
     with pytest.raises(UserError, match="not a readable safetensors"):
@@ -130,7 +130,7 @@ def test_missing_files_and_unknown_names_are_user_errors(tmp_path: Path) -> None
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(UserError, match="no whole number of 16 px patches"):
+    with pytest.raises(UserError, match="not a whole number of 16 px patches"):
         new_encoder(VitSize(img_size_px=56))
     with pytest.raises(UserError, match="among 5 heads"):
         new_encoder(VitSize(img_size_px=32, patch_px=8, dim=64, depth=1, heads=5))

@@ -64,7 +64,7 @@ def refused(
         ("valence;arousal\n1,5e-1;0.25\n-1E-3;0,5\n", '"0.25"'),
         ("image_location,valence,arousal\n102/00001.jpg,\n102/00002.jpg,\n", "a blank template"),
         ("image_location,valence,arousal\n102,0.1,0.2\n108,0.1,0.2\nvideo2,.1,.2\n102,.4,.5\n", "again after another"),  # noqa: E501
-        ("\x00\x01\x02", "no text"),
+        ("\x00\x01\x02", "not text"),
     ],
 )  # fmt: skip
 def test_text(tmp_path, text, message):
@@ -191,7 +191,7 @@ class TestFolders:
     def test_a_name_that_is_no_utf8(self, tmp_path):
         np.save(tmp_path / "x.npy", np.zeros((3, 2)))
         os.rename(tmp_path / "x.npy", os.fsencode(tmp_path) + b"/a\xff.npy")
-        assert "udcff" in refused(tmp_path, "no UTF-8")
+        assert "udcff" in refused(tmp_path, "not UTF-8")
 
     @pytest.mark.parametrize("name", ["a,b", "$x$", "vidéo", "a b"])
     def test_odd_names_are_kept(self, tmp_path, name):
@@ -210,7 +210,7 @@ class TestArrays:
             ({"102": np.zeros((4, 2), bool)}, "bool array"),
             ({"scores": np.zeros((4, 2)), "preds": np.zeros((4, 2))}, "several arrays .* --key NAME"),
             ({"labels": np.zeros((4, 2))}, "no array of scores"),
-            ({"scores": np.zeros((4, 2)), "frames": np.array([0, 1, 2, 2.5])}, "2.5 is no frame number"),
+            ({"scores": np.zeros((4, 2)), "frames": np.array([0, 1, 2, 2.5])}, "2.5 is not a frame number"),
             ({"scores": np.zeros((3, 2)), "frame": np.arange(4), "video": ["a", "a", "b", "b"]}, "4|tracks"),
         ],
     )

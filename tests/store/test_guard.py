@@ -64,7 +64,7 @@ def test_a_file_that_another_stage_recorded_in_its_folder_is_refused(tmp_path):
 
 
 def test_an_output_that_is_no_regular_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no regular file"):
+    with pytest.raises(UserError, match="not a regular file"):
         stage("/dev/null")
     (tmp_path / "a.txt").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UserError, match="link to nothing"):

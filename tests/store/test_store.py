@@ -54,7 +54,7 @@ def test_a_folder_is_identified_by_names_and_bytes(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "1.txt").write_text("one")
     first = identify(tmp_path / "x")
-    os.utime(tmp_path / "x" / "1.txt", (1, 1))  # a date is no content
+    os.utime(tmp_path / "x" / "1.txt", (1, 1))  # a date is not content
     assert identify(tmp_path / "x") == first
     (tmp_path / "x" / "1.txt").write_text("two")
     assert identify(tmp_path / "x") != first

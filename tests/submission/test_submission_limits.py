@@ -131,4 +131,4 @@ def test_no_regular_file(tmp_path, check, what):
         (tmp_path / "folder").mkdir()
         os.mkfifo(tmp_path / "folder" / "a.txt")
         target = tmp_path / "folder"
-    ok(check(target), "no regular file", code=1 if what == "folder of fifo" else 2)
+    ok(check(target), "not a regular file", code=1 if what == "folder of fifo" else 2)

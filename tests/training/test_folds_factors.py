@@ -65,7 +65,7 @@ def test_order_of_tracks_does_not_matter() -> None:
     ("pattern", "folds", "message"),
     [
         (r"(P\d+)", 2, "has 1 groups; expected 2"),
-        ("(P", 2, "is no regular expression"),
+        ("(P", 2, "is not a regular expression"),
         (r"(Q\d+)-(film\d+)", 2, "Track P00-film0 does not match"),
         (PATTERN, 5, "5 parts of 4 values"),
     ],

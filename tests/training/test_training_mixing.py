@@ -30,7 +30,7 @@ def test_rand_augment_depends_on_the_seed_alone_and_changes_pictures() -> None:
     assert not np.array_equal(a, c)
     assert (a != pixels()).any(axis=(1, 2, 3)).sum() >= 4
     assert rand_augment(pixels(), "", 1) is not None
-    with pytest.raises(UserError, match="no policy of timm"):
+    with pytest.raises(UserError, match="not a policy of timm"):
         rand_augment(pixels(), "random", 1)
 
 

@@ -263,7 +263,7 @@ def test_fine_tuning_with_everything_on_gives_the_same_bytes_again(corpus, tmp_p
     assert "more than 2 times off the paper's" in said  # the classes of this corpus are equally frequent
     for file in ("model.safetensors", "scores_validation.h5", "class_weights.csv"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
-    with pytest.raises(UserError, match="no policy of timm"):
+    with pytest.raises(UserError, match="not a policy of timm"):
         finetune(corpus, "EXPR", tmp_path / "c", *VIT, "--randaugment", "strong")
 
 

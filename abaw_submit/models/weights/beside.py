@@ -45,7 +45,7 @@ def timm_config(folder: Path) -> dict[str, Any] | None:
     """`config.json` of a folder in the format of timm's hub, or None if it is none.
 
     Raises:
-        UserError: the file is no JSON.
+        UserError: the file is not JSON.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -53,5 +53,5 @@ def timm_config(folder: Path) -> dict[str, Any] | None:
     try:
         config = json.loads(path.read_text())
     except ValueError:
-        raise UserError(f"{path} is no JSON file.") from None
+        raise UserError(f"{path} is not a JSON file.") from None
     return config if isinstance(config, dict) and "architecture" in config else None

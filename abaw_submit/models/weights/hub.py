@@ -25,5 +25,5 @@ def hub_folder(name: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise UserError(
-            f'The weights of "{name}" cannot be had: {reason}\nGive a local file or folder instead.'
+            f'The weights of "{name}" cannot be fetched: {reason}\nGive a local file or folder instead.'
         ) from None

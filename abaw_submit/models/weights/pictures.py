@@ -162,7 +162,7 @@ def _folder_plan(folder: Path, options: WeightOptions, finetune: bool) -> Plan:
         return timm_plan(str(card["architecture"]), read_file(weights), options, _card(card))
     weights = folder / WEIGHTS_NAME
     if not weights.is_file():
-        raise UserError(f"{folder} is no checkpoint folder: {WEIGHTS_NAME} is missing.")
+        raise UserError(f"{folder} is not a checkpoint folder: {WEIGHTS_NAME} is missing.")
     config = read_config(folder).get("encoder")
     if not isinstance(config, dict):
         raise UserError(f"{folder} is not an encoder's checkpoint: its config.toml has no [encoder] section.")

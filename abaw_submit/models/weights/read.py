@@ -119,7 +119,7 @@ def _unwrapped(content: Any, where: str, container: str | None) -> WeightFile:
     coded = next((f"{k} ({v.name})" for k, v in content.items() if isinstance(v, Box)), None)
     if coded is not None and not modules:
         raise UserError(
-            f"{where} cannot be loaded as plain weights: {coded} is no tensor but code to run.\n"
+            f"{where} cannot be loaded as plain weights: {coded} is not a tensor but code to run.\n"
             "Where the file is trusted, convert it in its own project: torch.save(model.state_dict(), FILE)."
         )
     state = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}

@@ -43,7 +43,7 @@ def _load(source: str, with_head: bool) -> SpeechEncoder:
     if path.is_file():
         if not is_torchaudio(read_file(path).state):
             raise UserError(
-                f"{path} is no speech model in torchaudio's format.\n"
+                f"{path} is not a speech model in torchaudio's format.\n"
                 "Models of other libraries come as a folder with config.json, or as a hub name."
             )
         return load_file(path)

@@ -51,7 +51,7 @@ def load_bundle(source: str) -> SpeechEncoder:
     except (OSError, RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise UserError(
-            f"The weights of torchaudio's {name} cannot be had: {reason}\n"
+            f"The weights of torchaudio's {name} cannot be fetched: {reason}\n"
             f"Give the file instead: {PREFIX}{name}@{bundle._path}"
         ) from None
     return _load(dict(state), bundle, source, [])

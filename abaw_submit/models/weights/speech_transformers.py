@@ -91,7 +91,7 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
             try:
                 shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise UserError(f"{index} is no index of weight files.") from None
+                raise UserError(f"{index} is not an index of weight files.") from None
             state: dict[str, Tensor] = {}
             for shard in shards:
                 state.update(read_file(folder / Path(shard).name).state)

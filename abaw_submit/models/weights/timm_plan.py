@@ -26,7 +26,7 @@ def make_timm(
     """timm's network of a name without its classifier; `pretrained=True` fetches its weights.
 
     Raises:
-        UserError: no such name, no such size, or weights that cannot be had.
+        UserError: no such name, no such size, or weights that cannot be fetched.
     """
     timm: Any = import_module("timm")
     plain = name.split(".")[0]
@@ -48,7 +48,7 @@ def make_timm(
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise UserError(
-            f'The weights of "{where}" cannot be had: {reason}\nGive a local file: timm:{name}@FILE.'
+            f'The weights of "{where}" cannot be fetched: {reason}\nGive a local file: timm:{name}@FILE.'
         ) from None
 
 

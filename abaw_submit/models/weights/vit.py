@@ -109,7 +109,7 @@ def rename_vit(state: Mapping[str, Tensor], where: str) -> tuple[dict[str, Tenso
         Weights under timm's names, and what was left behind by rule.
 
     Raises:
-        UserError: the network is no plain Vision Transformer.
+        UserError: the network is not a plain Vision Transformer.
     """
     foreign = next((k for k in state if k.endswith(_FOREIGN)), None)
     if foreign or "dist_token" in state:
@@ -150,7 +150,9 @@ def read_sizes(state: Mapping[str, Tensor], where: str) -> VitSpec:
     absent = next((name for name in needed if name not in state), None)
     if absent is not None:
         some = ", ".join(sorted(state)[:3]) or "nothing"
-        raise UserError(f"{where} is no known Vision Transformer: {absent} is missing (it holds {some}, …).")
+        raise UserError(
+            f"{where} is not a known Vision Transformer: {absent} is missing (it holds {some}, …)."
+        )
     patch = state["patch_embed.proj.weight"]
     if patch.ndim != 4 or patch.shape[1] != 3 or patch.shape[2] != patch.shape[3]:
         raise UserError(
@@ -191,7 +193,7 @@ def _grid(places: int, prefix: int, where: str) -> tuple[int, bool]:
         side = math.isqrt(max(0, places - taken))
         if side and side * side + taken == places:
             return side, taken > 0
-    raise UserError(f"{where}: pos_embed has {places} places, which is no square of patches.")
+    raise UserError(f"{where}: pos_embed has {places} places, which is not a square of patches.")
 
 
 def fit_positions(positions: Tensor, spec: VitSpec) -> Tensor:

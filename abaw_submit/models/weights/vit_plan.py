@@ -74,7 +74,7 @@ def vit_plan(file: WeightFile, rooted: Rooted, options: WeightOptions, finetune:
     )
     if spec.img_size_px % spec.patch_px:
         raise UserError(
-            f"{where}: a picture of {spec.img_size_px} px is no whole number of {spec.patch_px} px patches."
+            f"{where}: {spec.img_size_px} px is not a whole number of patches of {spec.patch_px} px."
         )
     state["pos_embed"] = fit_positions(state["pos_embed"], spec)
     mean, std = _normalisation(family, file, options, notes)

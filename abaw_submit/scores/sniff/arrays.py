@@ -205,7 +205,7 @@ def _json(path: Path) -> Any:
     except RecursionError:
         raise UserError(f"{path}: nested too deeply for a file of scores.") from None
     except ValueError as error:
-        raise UserError(f"{path} is no JSON: {str(error)[:80]}.") from None
+        raise UserError(f"{path} is not JSON: {str(error)[:80]}.") from None
 
 
 def _matlab(path: Path) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def _matlab(path: Path) -> dict[str, Any]:
     try:
         found = loadmat(path, simplify_cells=True)
     except Exception as error:  # scipy fails in many ways on damaged files
-        raise UserError(f"{path} is no readable MATLAB file: {str(error)[:80]}.") from None
+        raise UserError(f"{path} is not a readable MATLAB file: {str(error)[:80]}.") from None
     return {name: value for name, value in found.items() if not name.startswith("__")}
 
 
@@ -230,5 +230,5 @@ def _frame(path: Path, kind: str) -> dict[str, Any]:
             f" ({'openpyxl' if kind == 'Excel' else 'pyarrow'}), or save the table as CSV."
         ) from None
     except Exception as error:  # whatever the reader behind pandas says
-        raise UserError(f"{path} is no readable {kind} file: {str(error)[:80]}.") from None
+        raise UserError(f"{path} is not a readable {kind} file: {str(error)[:80]}.") from None
     return {str(name): frame[name].to_numpy() for name in frame.columns}

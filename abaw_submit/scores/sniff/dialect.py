@@ -72,7 +72,7 @@ def decode(data: bytes, where: str) -> tuple[bytes, str]:
     """UTF-8 bytes with LF line ends of a text in another encoding, and the encoding's name.
 
     Raises:
-        UserError: the bytes are no text.
+        UserError: the bytes are not text.
     """
     encoding = "UTF-8"
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -82,7 +82,7 @@ def decode(data: bytes, where: str) -> tuple[bytes, str]:
             raise UserError(f"{where}: begins like UTF-16 text and is not. Save it again as UTF-8.") from None
     data = data.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in data:
-        raise UserError(f"{where}: holds a zero byte, so it is no text; and no other format known here.")
+        raise UserError(f"{where}: holds a zero byte, so it is not text; and no other format known here.")
     if not data.isascii():
         try:
             data.decode("utf-8")

@@ -159,7 +159,7 @@ def check_name(name: str) -> None:
         try:
             name.encode("utf-8")
         except UnicodeEncodeError:
-            why = "bytes that are no UTF-8"
+            why = "bytes that are not UTF-8"
     if why:
         raise UserError(f'"{shown}" cannot be the name of a track: {why}. Rename it.')
 

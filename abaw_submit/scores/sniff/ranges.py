@@ -18,7 +18,7 @@ def one_hot(values: F64, task: Task, where: str) -> F64:
     """(rows, 1) class numbers as (rows, classes) of 0 and 1; NaN stays NaN.
 
     Raises:
-        UserError: a number that is no class.
+        UserError: a number that is not a class.
     """
     column = values[:, 0]
     there = ~np.isnan(column)
@@ -75,7 +75,7 @@ def to_scores(
         ]
     if options.percent:
         if low < -_ROUNDING * 100 or high > 100 * (1 + _ROUNDING):
-            raise UserError(f"{where}: scores from {low:.3g} to {high:.3g} are no percentages.")
+            raise UserError(f"{where}: scores from {low:.3g} to {high:.3g} are not percentages.")
         return {t: np.clip(v / 100, 0, 1) for t, v in tracks.items()}, ["percentages were divided by 100"]
     if not inside:
         raise _outside(tracks, task, where, low, high)

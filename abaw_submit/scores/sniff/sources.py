@@ -53,7 +53,9 @@ def read_source(
     if source.is_file():
         return Source(read_file(source, (stem_of(source),), options, task), [], 1)
     if not source.is_dir():
-        raise UserError(f"Nothing at {source}." if not source.exists() else f"{source} is no file or folder.")
+        raise UserError(
+            f"Nothing at {source}." if not source.exists() else f"{source} is not a file or folder."
+        )
     chosen, left_out = list_files(source, options)
     if not chosen:
         what = f"; left out: {', '.join(left_out[:5])}" if left_out else ""
@@ -89,7 +91,7 @@ def read_file(path: Path, name: tuple[str, ...], options: Options, task: Task | 
     if kind == "text":
         return [read_text(path, name, options, task)]
     collecting = gc.isenabled()
-    gc.disable()  # a million small arrays are no garbage; looking for it takes longer than reading them
+    gc.disable()  # a million small arrays are not garbage; looking for it takes longer than reading them
     try:
         return tables_of(read_tree(path, kind), str(path), name, options, task, kind)
     finally:
@@ -117,7 +119,7 @@ def list_files(source: Path, options: Options) -> tuple[list[Path], list[str]]:
             else:
                 chosen.append(path)
     own = [path for path in chosen if path.name in _OF_TRAINING]
-    if own:  # checkpoint folders: history.csv and the like are no scores
+    if own:  # checkpoint folders: history.csv and the like are not scores
         left_out += [p.relative_to(source).as_posix() for p in chosen if p.name not in _OF_TRAINING]
         chosen = own
         if len({path.name for path in own}) > 1:

@@ -52,7 +52,7 @@ def read_text(
         data: its bytes, if they are read already.
 
     Raises:
-        UserError: empty, binary, a blank line inside, rows of different widths, a field that is no number.
+        UserError: empty, binary, a blank line inside, rows of different widths, a field that is not a number.
     """
     where = str(path)
     raw, encoding = decode(path.read_bytes() if data is None else data, where)

@@ -51,7 +51,7 @@ def tables_of(
         kind: the file's format.
 
     Raises:
-        UserError: something that is no table, or several arrays where one is needed.
+        UserError: something that is not a table, or several arrays where one is needed.
     """
     return _Reader(where, options, task, kind).read(node, tuple(path), 0)
 
@@ -335,7 +335,7 @@ def whole_numbers(values: npt.NDArray[Any], where: str) -> Index:
     if not fine.all():
         row = int(np.argmin(fine))
         raise UserError(
-            f"{where}, row {row + 1}: {numbers[row]:g} is no frame number; expected a whole number."
+            f"{where}, row {row + 1}: {numbers[row]:g} is not a frame number; expected a whole number."
         )
     return numbers.astype(np.int64)
 

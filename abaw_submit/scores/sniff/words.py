@@ -85,7 +85,7 @@ def role_of(name: str) -> str | None:
 def output_of(name: str, task: Task) -> str | None:
     """The task's output that a column name means; None if it means none.
 
-    Truth and spread ("valence_gt", "valence_std") are no scores.
+    Truth and spread ("valence_gt", "valence_std") are not scores.
 
     >>> from abaw_submit.tasks import AU, VA
     >>> output_of("pred_valence", VA), output_of("AU06", AU), output_of("valence_gt", VA)

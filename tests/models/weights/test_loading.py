@@ -172,7 +172,7 @@ def test_weights_that_cannot_be_fetched_are_a_users_mistake(monkeypatch: pytest.
     monkeypatch.setattr(timm, "create_model", offline)
     monkeypatch.setattr("huggingface_hub.snapshot_download", offline)
     for name in ("hf-hub:timm/vit_tiny", "vit_tiny_patch16_224.augreg", "timm:vit_tiny_patch16_224"):
-        with pytest.raises(UserError, match=r"cannot be had: offline\nGive a local file"):
+        with pytest.raises(UserError, match=r"cannot be fetched: offline\nGive a local file"):
             load_encoder(name)
 
 
@@ -268,7 +268,7 @@ def test_pooling_mean_and_std_are_options(make_case: Any, tmp_path: Path) -> Non
     ):
         with pytest.raises(UserError, match=message):
             load(pool=pool)
-    with pytest.raises(UserError, match="no whole number of 8 px patches"):
+    with pytest.raises(UserError, match="whole number of patches of 8 px"):
         load(size_px=33)
 
 

@@ -350,9 +350,9 @@ def test_sources_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     torch.save({"a": torch.zeros(1)}, tmp_path / "a.pth")
     (tmp_path / "empty").mkdir()
     for source, message in (
-        ("microsoft/wavlm-large", "cannot be had: offline"),
+        ("microsoft/wavlm-large", "cannot be fetched: offline"),
         (str(tmp_path / "none.pth"), "No speech weights at"),
-        (str(tmp_path / "a.pth"), "no speech model in torchaudio's format"),
+        (str(tmp_path / "a.pth"), "not a speech model in torchaudio's format"),
         (str(tmp_path / "empty"), "no config.json"),
         ("torchaudio:HUBERT_BAS", 'Did you mean "HUBERT_BASE"'),
     ):
