@@ -1,3 +1,3 @@
 """abaw_submit: from the organisers' videos to a checked submission zip for the ABAW challenges."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -49,3 +49,11 @@ def test_pages_that_the_code_cites_are_there():
         for page in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))
     }
     assert sorted(c for c in cited if not (ROOT / c[0]).is_file()) == []
+
+
+def test_the_version_is_the_same_everywhere():
+    version = abaw_submit.__version__
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == version
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version
