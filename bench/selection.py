@@ -21,15 +21,14 @@ from scipy import ndimage, signal
 from abaw_submit import metrics
 from abaw_submit.postprocess.score_table import build
 from abaw_submit.postprocess.selection import Rule, Selector
+from abaw_submit.postprocess.settings import STEPS
 from abaw_submit.postprocess.smoothing import candidates
-from abaw_submit.postprocess.stages import make_engine
+from abaw_submit.postprocess.stages import make_search
 from abaw_submit.postprocess.summary import summarise
-from abaw_submit.progress import quiet
 from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import VA
 
 ROWS, TRACKS, FOLDS, RESAMPLES = 382_021, 76, 5, 2000
-STEPS = ("ensemble", "smooth", "calibrate", "threshold")
 
 
 def corpus(rows: int, tracks: int, members: int, seed: int = 0):
@@ -51,22 +50,22 @@ def corpus(rows: int, tracks: int, members: int, seed: int = 0):
 
 def ours(members, truth) -> tuple[float, int]:
     table = build(VA, members, truth, folds=FOLDS, group=lambda t: t, rate_hz=30)
-    engine = make_engine(table, 200, 601, quiet)
-    selector = Selector(engine, STEPS, Rule(resamples=RESAMPLES))
+    search = make_search(table)
+    selector = Selector(search, STEPS, Rule(resamples=RESAMPLES))
     summary = summarise(selector, selector.run(members), members)
-    return summary["chosen"]["cross_fitted"], len(engine.pairs)
+    return summary["chosen"]["cross_fitted"], len(search.filters)
 
 
 def plain(members, truth) -> tuple[float, int]:
     (scores,) = members.values()
     names = sorted(truth)
     fold = {t: k % FOLDS for k, t in enumerate(names)}
-    pairs = candidates(200)
+    pairs = candidates(60)
     held_out: dict[tuple[int, int], float] = {}
     smoothed = {}
     best = {(k, o): (-2.0, 0, 1.0, 0.0) for k in range(FOLDS) for o in range(2)}
-    for f, (before, after) in enumerate(pairs):
-        now = {t: _filter(_filter(scores[t], before), after) for t in names}
+    for f, pair in enumerate(pairs):
+        now = {t: _filter(_filter(scores[t], pair.before), pair.after) for t in names}
         for o in range(2):
             for k in range(FOLDS):
                 y, p = _rows(truth, now, [t for t in names if fold[t] != k], o)

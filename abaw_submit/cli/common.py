@@ -226,12 +226,16 @@ def settings_options(cls: type) -> Callable[[F], F]:
         for field in reversed(dataclasses.fields(cls)):
             hint = hints[field.name]
             option = "--" + field.name.replace("_", "-")
+            several = typing.get_origin(hint) is tuple
+            if several:
+                hint = typing.get_args(hint)[0]
             if hint is bool:
                 option = f"{option}/--no-{field.name.replace('_', '-')}"
             function = click.option(
                 option,
                 type=None if hint is bool else _option_type(hint, field.metadata),
                 default=field.default,
+                multiple=several,
                 help=field.metadata["help"],
             )(function)
         return function

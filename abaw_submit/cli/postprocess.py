@@ -75,11 +75,11 @@ def select(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Choose ensemble, smoothing, calibration and thresholds honestly.
+    """Choose ensemble, smoothing, calibration and thresholds for tracks not seen yet.
 
-    Every step must earn its place on tracks that it was not fitted on. The scores that are reported, and
-    those in crossfit/, come from tracks that had no say in their recipe; beside them stand the
-    optimistic ones.
+    Every step must gain on tracks that it was not fitted on. The recipe is the average of those fitted on all
+    tracks and without each fold. The scores that are reported, and those in crossfit/, come from tracks
+    that had no say in their recipe; beside them stand the optimistic ones.
 
     \b
     Example:
@@ -112,7 +112,7 @@ def select(
     "--restore",
     type=click.FloatRange(0, 1),
     default=None,
-    help="VA: how far the spread lost by averaging folds is restored; by default as the recipe says.",
+    help="VA and AU: how far the spread lost by averaging folds is restored; by default as the recipe says.",
 )
 @json_option
 def apply(recipe: Path, scores: tuple[str, ...], out: Path, restore: float | None, as_json: bool) -> None:
@@ -144,7 +144,7 @@ def apply(recipe: Path, scores: tuple[str, ...], out: Path, restore: float | Non
 @click.option(
     "--edition", type=click.IntRange(1, 11), default=10, help="Whose formula: 1 and 2 mix in accuracy."
 )
-@click.option("--group", default=None, metavar="REGEX", help="What tracks share, for the bootstrap.")
+@click.option("--group", multiple=True, metavar="REGEX", help="What tracks share, for the bootstrap.")
 @click.option("--resamples", type=click.IntRange(min=0), default=2000, help="Bootstrap resamples; 0: none.")
 @click.option("--seed", type=int, default=0, help="Seed of the bootstrap.")
 @json_option
@@ -153,7 +153,7 @@ def metrics(
     scores: tuple[str, ...],
     truth: Path,
     edition: int,
-    group: str | None,
+    group: tuple[str, ...],
     resamples: int,
     seed: int,
     as_json: bool,
@@ -235,11 +235,9 @@ def select_text(summary: dict[str, Any], out: Path) -> str:
             f" wanted {test['wanted']:.4f}"
         )
     lines.append("")
-    for member in summary["members"]:
-        weights = " ".join(f"{c} {w:.2f}" for c, w in member["weights"].items())
-        lines.append(f"member {member['name']}: alone {member['score']:.4f}; weights {weights}")
+    lines += [*_member_lines(summary), ""]
     per_output = summary["per_output"]
-    lines += ["", f"{'output':<12} {'nothing':>9} {'cross-fitted':>13} {'95 % interval':>20}"]
+    lines += [f"{'output':<12} {'nothing':>9} {'cross-fitted':>13} {'95 % interval':>20}"]
     for name, row in per_output.items():
         low, high = row["interval"]
         lines.append(
@@ -249,11 +247,25 @@ def select_text(summary: dict[str, Any], out: Path) -> str:
     lines += [
         "",
         f"Cross-fitted {summary['metric']} {chosen['cross_fitted']:.4f},"
-        f" doing nothing {summary['nothing']['score']:.4f};"
+        f" the plain mean {summary['nothing']['score']:.4f},"
+        f" the best member alone {summary['best_member']['cross_fitted']:.4f};"
         f" steps kept: {', '.join(summary['steps_kept']) or 'none'}.",
         f"Next: abaw-submit apply --recipe {out} --scores NAME=PATH ... --out PATH",
     ]
     return "\n".join(lines)
+
+
+def _member_lines(summary: dict[str, Any]) -> list[str]:
+    """Strength against likeness, the strongest member first."""
+    members = sorted(summary["members"], key=lambda m: -m["score"])
+    if len(members) < 2:
+        return [f"member {m['name']}: {m['score']:.4f}" for m in members]
+    lines = [f"{'member':<20} {'alone':>8} {'correlation':>12} {'adds':>9}  weights"]
+    for m in members:
+        weights = " ".join(f"{c} {w:.2f}" for c, w in m["weights"].items())
+        numbers = f"{m['score']:>8.4f} {m['correlation']:>12.3f} {m['adds']:>+9.4f}"
+        lines.append(f"{m['name']:<20} {numbers}  {weights}")
+    return lines
 
 
 def _line(name: str, row: dict[str, Any]) -> str:

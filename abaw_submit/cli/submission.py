@@ -184,9 +184,10 @@ def _asked(
 @task_option
 @click.option(
     "--fold-scores",
-    type=IN_DIR,
+    multiple=True,
     required=True,
-    help="A task's checkpoints: fold_0, fold_1, …, fold_official.",
+    metavar="[NAME=]DIR",
+    help="A member's checkpoints of the task: fold_0, fold_1, …, fold_official; again for more members.",
 )
 @click.option("--truth", type=IN_DIR, required=True, help="Official annotations of the validation tracks.")
 @click.option("--template", type=IN_FILE, help=_TEMPLATE_HELP)
@@ -197,7 +198,7 @@ def _asked(
 @json_option
 def plan(
     task: Task,
-    fold_scores: Path,
+    fold_scores: tuple[str, ...],
     truth: Path,
     template: Path | None,
     tracks: Path | None,
@@ -208,20 +209,25 @@ def plan(
 ) -> None:
     """Build the five submissions a task allows.
 
-    From the folds' cached scores: the official split's model alone, the mean of the folds, the mean
-    smoothed, also calibrated and thresholded, and with wider filters. Shows cross-fitted scores, how much
-    the five agree, and what the test score of each would teach. Writes and checks a zip of each.
+    From the folds' cached scores of every member, five good tries: the recipe that `select` chooses, weights
+    and filters alone, every step, wider filters, and the plain mean (with --diagnose: the official
+    split's model alone). Shows cross-fitted scores, how much the five agree, and what the test score of
+    each would teach. Writes and checks a zip of each.
 
     \b
     Example: abaw-submit plan --task VA --fold-scores checkpoints/run/va --truth annotations \\
                --template CVPR_6th_ABAW_VA_test_set_sample.txt --out submissions/run/va_plan
     """
+    from abaw_submit.cli.postprocess import parse_members
     from abaw_submit.planning.build import PLAN_JSON, make_plan
 
     settings = collect(PlanSettings, options)
+    folders = {name: paths[0] for name, paths in parse_members(fold_scores).items()}
+    if len(folders) < len(fold_scores):
+        raise UserError("Two --fold-scores have the same name. Name them: --fold-scores NAME=DIR.")
     lines = make_plan(
         task,
-        fold_scores,
+        folders,
         truth,
         out,
         template=template,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from abaw_submit.corpus.annotations import read_annotation_set
@@ -25,7 +26,7 @@ PLAN_JSON, PLAN_TEXT = "plan.json", "plan.md"
 
 def make_plan(
     task: Task,
-    fold_scores: Path,
+    fold_scores: Mapping[str, Path],
     truth: Path,
     out: Path,
     *,
@@ -39,7 +40,7 @@ def make_plan(
 
     Args:
         task: the task.
-        fold_scores: a task's checkpoints: `fold_<k>/` with validation and test scores.
+        fold_scores: member -> a task's checkpoints: `fold_<k>/` with validation and test scores.
         truth: official annotations of the validation tracks.
         out: folder for `<n>_<name>.zip`, the scores, the recipes, `plan.json` and `plan.md`.
         template: the rows to submit, in one file.
@@ -55,15 +56,20 @@ def make_plan(
         UserError: scores, truth or template are missing or do not fit; problems found in a submission.
     """
     settings = settings or PlanSettings()
-    official, folds = read_fold_scores(fold_scores, task)
+    members = {name: read_fold_scores(folder, task) for name, folder in sorted(fold_scores.items())}
     asked = expected_rows(task.name, template, tracks)
-    everything = [*folds, *([official] if official else [])]
+    everything = [fold for folds in members.values() for fold in folds]
     sources = [path for fold in everything for path in fold.paths]
     rows_source = template or tracks
     stage = Stage(
         "plan",
         out,
-        settings={**dataclasses.asdict(settings), "task": task.name, "edition": edition},
+        settings={
+            **dataclasses.asdict(settings),
+            "task": task.name,
+            "edition": edition,
+            "members": {name: len(folds) for name, folds in members.items()},
+        },
         inputs=[*sources, truth, *([rows_source] if rows_source else [])],
         recognises=lambda entry: (entry.parent / PLAN_JSON).is_file(),
     )
@@ -71,7 +77,7 @@ def make_plan(
         return (out / PLAN_TEXT).read_text(encoding="utf-8").splitlines()
     with stage:
         annotations = read_annotation_set(truth, task)
-        plan = build_plan(task, official, folds, annotations, _test_rows(asked, folds), settings, progress)
+        plan = build_plan(task, members, annotations, _test_rows(asked, everything), settings, progress)
         for candidate in plan.candidates:
             for path in _write(candidate, out, everything, template, tracks, edition, asked):
                 stage.output(path)

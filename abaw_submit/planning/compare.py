@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,14 +11,17 @@ import numpy.typing as npt
 from abaw_submit import metrics
 from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.errors import UserError
 from abaw_submit.planning.agreement import agreement_table, rows_changed, test_labels
-from abaw_submit.planning.fold_scores import FoldScores
-from abaw_submit.planning.ideas import IDEAS, MEMBER, Idea, apply_to_test, cross_fit, engine_for, fit
+from abaw_submit.planning.fold_scores import OFFICIAL, FoldScores
+from abaw_submit.planning.ideas import DIAGNOSIS, IDEAS, Idea, recipe_of
 from abaw_submit.planning.settings import PlanSettings
 from abaw_submit.postprocess.ensemble import average_folds
-from abaw_submit.postprocess.recipe import Recipe, nothing
-from abaw_submit.postprocess.score_table import ScoreTable, build, grouping
-from abaw_submit.postprocess.smoothing import candidates as filters
+from abaw_submit.postprocess.recipe import Recipe, apply_recipe, identity_recipe
+from abaw_submit.postprocess.score_table import ScoreTable, build, groupings
+from abaw_submit.postprocess.selection import Rule, Selector
+from abaw_submit.postprocess.settings import STEPS
+from abaw_submit.postprocess.stages import Truth, make_search
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores
@@ -28,7 +30,7 @@ from abaw_submit.tasks import Task
 
 @dataclass(frozen=True)
 class Step:
-    """What a candidate adds to the one before, on the tracks that both are scored on.
+    """What a candidate adds to the first, on the tracks that both are scored on.
 
     Attributes:
         against: the other's name.
@@ -54,8 +56,8 @@ class Candidate:
         recipe: its post-processing.
         test: its scores of the test tracks.
         score: its cross-fitted official score, with intervals.
-        gain: against the candidate before; None for the first.
-        rows_changed: test rows whose labels differ from the mean's.
+        gain: against the first candidate; None for the first.
+        rows_changed: test rows whose labels differ from the first's.
         same_as: an earlier candidate with the same labels everywhere; "" if there is none.
         zip_name: the file to submit.
     """
@@ -83,8 +85,7 @@ class Plan:
 
 def build_plan(
     task: Task,
-    official: FoldScores | None,
-    folds: list[FoldScores],
+    members: Mapping[str, list[FoldScores]],
     annotations: Mapping[str, Annotation],
     rows: Mapping[str, int],
     settings: PlanSettings,
@@ -94,75 +95,81 @@ def build_plan(
 
     Args:
         task: the task.
-        official: the fold of the official split; without one, the first fold takes its place.
-        folds: the cross-validation folds, at least two.
+        members: per member its folds, at least two of cross-validation; one may be of the official split.
         annotations: truth by track; tracks without out-of-fold scores are ignored.
         rows: the test rows to submit by track.
         settings: of fitting and scoring.
         progress: wraps the candidates.
+
+    Raises:
+        UserError: a diagnosis is asked for without an official split's fold.
     """
     truth = {track: (a.values, a.valid) for track, a in annotations.items()}
-    out_of_fold = average_folds([fold.validation for fold in folds])
-    table = build(
-        task,
-        {MEMBER: out_of_fold},
-        truth,
-        folds=settings.crossfit_folds,
-        group=grouping(settings.group),
-        rate_hz=settings.rate_hz,
-    )
-    engine = engine_for(table, filters(settings.filters))
-    parts = [fold.test for fold in [*folds, *([official] if official else [])]]
-    single = official or folds[0]
-    ideas = [IDEAS[0] if official else _first_fold(single), *IDEAS[1:]]
+    out_of_fold = {
+        m: average_folds([f.validation for f in f_ if f.name != OFFICIAL]) for m, f_ in members.items()
+    }
+    test = {m: average_folds([f.test for f in folds]) for m, folds in members.items()}
+    selector = make_selector(task, out_of_fold, truth, settings)
+    table = selector.table
+    known = {m: Scores(task, {t: s[t] for t in table.names}) for m, s in out_of_fold.items()}
+    rests = {j: rest for rest, j in table.held_out(selector.all_folds)}
+    ideas = [*IDEAS[:4], DIAGNOSIS if settings.diagnose else IDEAS[4]]
     candidates: list[Candidate] = []
     stats: list[dict[str, F64]] = []
     labels: list[npt.NDArray[np.generic]] = []
     for number, idea in enumerate(progress(ideas, label="candidates"), start=1):
-        if number == 1:
-            recipe = nothing(task, [MEMBER])
-            scored, test = single.validation, single.test
+        recipe = recipe_of(selector, idea, selector.all_folds)
+        if idea is DIAGNOSIS:
+            recipe, scored, submitted = _alone(task, members)
         else:
-            recipe = fit(engine, tuple(range(table.folds)), idea)
-            scored = cross_fit(engine, idea, out_of_fold) if idea.steps else out_of_fold
-            test = apply_to_test(recipe, average_folds(parts, idea.restore))
+            fold_recipes = [recipe_of(selector, idea, rests[k]) for k in selector.all_folds]
+            scored, submitted = selector.nested(known, fold_recipes), apply_recipe(recipe, test)
         stats.append(_statistics(task, scored, truth))
-        labels.append(test_labels(test, rows))
+        labels.append(test_labels(submitted, rows))
         same = [c.idea.name for c, other in zip(candidates, labels, strict=False) if _same(other, labels[-1])]
-        gain = (
-            _step(task, ideas[number - 2].name, stats[-1], stats[-2], table, settings) if candidates else None
-        )
+        step = _step(task, ideas[0].name, stats[-1], stats[0], table, settings) if candidates else None
         candidates.append(
             Candidate(
                 number,
                 idea,
                 recipe,
-                Scores(task, {track: test[track] for track in rows}),
+                Scores(task, {track: submitted[track] for track in rows}),
                 _score(task, stats[-1], table, settings),
-                gain,
-                0,
+                step,
+                rows_changed(task, labels[0], labels[-1]),
                 same[0] if same else "",
                 f"{number}_{idea.name}.zip",
             )
         )
-    changed = [rows_changed(task, labels[1], one) for one in labels]
-    candidates = [
-        dataclasses.replace(c, rows_changed=number) for c, number in zip(candidates, changed, strict=True)
-    ]
     return Plan(task, sum(rows.values()), candidates, agreement_table(task, labels))
 
 
-def _first_fold(fold: FoldScores) -> Idea:
-    return dataclasses.replace(IDEAS[0], name="single", what=f"the model of fold {fold.name} alone")
+def make_selector(
+    task: Task, out_of_fold: Mapping[str, Scores], truth: Truth, settings: PlanSettings
+) -> Selector:
+    """The same choice as `select` makes."""
+    key = groupings(settings.group)
+    table = build(
+        task, out_of_fold, truth, folds=settings.crossfit_folds, group=key, rate_hz=settings.rate_hz
+    )
+    rule = Rule(resamples=settings.resamples, seed=settings.seed)
+    return Selector(make_search(table, settings.filters), STEPS, rule)
+
+
+def _alone(task: Task, members: Mapping[str, list[FoldScores]]) -> tuple[Recipe, Scores, Scores]:
+    """The first member's model of the official split, and its own validation and test scores."""
+    for name, folds in members.items():
+        for fold in folds:
+            if fold.name == OFFICIAL:
+                return identity_recipe(task, [name]), fold.validation, fold.test
+    raise UserError("--diagnose needs the scores of the official split: no member has fold_official.")
 
 
 def _same(one: npt.NDArray[np.generic], other: npt.NDArray[np.generic]) -> bool:
     return bool(np.array_equal(one, other))
 
 
-def _statistics(
-    task: Task, scores: Scores, truth: Mapping[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
-) -> dict[str, F64]:
+def _statistics(task: Task, scores: Scores, truth: Truth) -> dict[str, F64]:
     """Sums of each annotated track, from which any score follows."""
     return {
         track: metrics.statistics(task, truth[track][0], decide(task, scores[track]), truth[track][1])
@@ -184,7 +191,7 @@ def _score(task: Task, stats: dict[str, F64], table: ScoreTable, settings: PlanS
 
 def _groups(names: list[str], table: ScoreTable, settings: PlanSettings) -> list[str]:
     known = dict(zip(table.names, table.groups, strict=True))
-    group = grouping(settings.group)
+    group = groupings(settings.group)[0]
     return [known.get(track) or group(track) for track in names]
 
 

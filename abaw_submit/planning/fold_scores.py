@@ -30,11 +30,11 @@ class FoldScores:
     paths: tuple[Path, Path]
 
 
-def read_fold_scores(folder: Path | str, task: Task) -> tuple[FoldScores | None, list[FoldScores]]:
+def read_fold_scores(folder: Path | str, task: Task) -> list[FoldScores]:
     """The folds of `<folder>/fold_<name>/`, each with its validation and test scores.
 
     Returns:
-        The fold of the official split, if there is one; and the cross-validation folds by name.
+        The cross-validation folds by name, and last the fold of the official split, if there is one.
 
     Raises:
         UserError: no folder, fewer than two cross-validation folds, a fold without scores, or a track out of
@@ -49,8 +49,7 @@ def read_fold_scores(folder: Path | str, task: Task) -> tuple[FoldScores | None,
             paths = _scores(place, VALIDATION), _scores(place, TEST)
             read = [read_scores(path, task) for path in paths]
             found.append(FoldScores(place.name.removeprefix("fold_"), read[0], read[1], paths))
-    official = next((fold for fold in found if fold.name == OFFICIAL), None)
-    folds = [fold for fold in found if fold is not official]
+    folds = [fold for fold in found if fold.name != OFFICIAL]
     if len(folds) < 2:
         raise UserError(f"{len(folds)} cross-validation folds in {folder}; expected fold_0, fold_1, …")
     owner: dict[str, str] = {}
@@ -62,7 +61,7 @@ def read_fold_scores(folder: Path | str, task: Task) -> tuple[FoldScores | None,
                     f" {folder}?"
                 )
             owner[track] = fold.name
-    return official, folds
+    return sorted(found, key=lambda fold: fold.name == OFFICIAL)
 
 
 def _scores(place: Path, name: str) -> Path:

@@ -1,29 +1,20 @@
-"""The five candidates of a plan: from one model as it is to the widest filter, each a recipe of its own.
+"""What the five submissions of a plan are: good tries that differ, each a recipe from the same `Selector`.
 
-Each recipe is fitted on the out-of-fold scores of all tracks, and once more without each fold of tracks,
-so that its score is cross-fitted: every track is scored by a recipe that did not see it.
+Each recipe is chosen on the out-of-fold scores of all tracks, and once more without each fold of tracks, so
+that its score is cross-fitted: every track is scored by a recipe that did not see it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
-from abaw_submit.arrays import F32
-from abaw_submit.postprocess.engine import Columns, Engine, Folds
-from abaw_submit.postprocess.recipe import Column, Recipe, apply_recipe, nothing
-from abaw_submit.postprocess.score_table import ScoreTable
-from abaw_submit.postprocess.search_au import SearchAU
-from abaw_submit.postprocess.search_expr import SearchEXPR
-from abaw_submit.postprocess.search_va import SearchVA
-from abaw_submit.postprocess.smoothing import Filter, parse_filter
-from abaw_submit.scores.files import Scores
+from abaw_submit.postprocess.recipe import Recipe, identity_recipe
+from abaw_submit.postprocess.score_table import Folds
+from abaw_submit.postprocess.selection import CHEAP, Selector
 
-MEMBER = "folds"
 WIDER = 2.0  # the wide candidate's filters are at least this much wider
-Pair = tuple[Filter, Filter]
 
 
 @dataclass(frozen=True)
@@ -33,123 +24,75 @@ class Idea:
     Attributes:
         name: its short name, used in file names.
         what: what it is, in a line.
-        steps: the steps its recipe fits; none: the scores as they are.
+        lesson: what its test score tells beside that of the first.
+        steps: "chosen": as the rule keeps them; "cheap": those that can hardly do harm; "all"; "none".
         wide: take only filters at least twice as wide as the best.
-        restore: how far the folds' spread is restored after averaging (VA).
-        lesson: what its test score tells beside that of the one before.
     """
 
     name: str
     what: str
-    steps: frozenset[str] = frozenset()
+    lesson: str
+    steps: str = "chosen"
     wide: bool = False
-    restore: float = 0.0
-    lesson: str = ""
 
 
 IDEAS = (
+    Idea("chosen", "the recipe that `select` chooses", "what the whole post-processing is worth"),
     Idea(
-        "official",
-        "the model of the official split alone",
-        lesson="how far a validation score can be trusted: the only candidate whose validation and test score"
-        " come from the same model",
+        "safe",
+        "weighted and smoothed; no calibration, no thresholds",
+        "whether labels are distributed on the test set as on the validation set; if it wins, the calibration"
+        " is what did not transfer",
+        steps="cheap",
     ),
     Idea(
-        "mean",
-        "mean of the folds",
-        lesson="what averaging the folds is worth; out-of-fold scores cannot show it",
-    ),
-    Idea(
-        "smooth",
-        "mean of the folds, smoothed",
-        frozenset({"smooth"}),
-        lesson="whether the filter chosen on validation tracks fits the test tracks",
-    ),
-    Idea(
-        "tuned",
-        "mean of the folds, smoothed, calibrated, thresholds moved",
-        frozenset({"smooth", "calibrate", "threshold"}),
-        restore=1.0,
-        lesson="whether labels are distributed on the test set as on the validation set; if it loses, the"
-        " calibration is what did not transfer",
+        "full",
+        "every step, whether it was kept or not",
+        "whether a step that validation could not prove pays on more tracks",
+        steps="all",
     ),
     Idea(
         "wide",
-        "as tuned, with filters at least twice as wide",
-        frozenset({"smooth", "calibrate", "threshold"}),
+        "as chosen, with filters at least twice as wide",
+        "whether more smoothing than validation asks for pays on the test set, as it often has",
         wide=True,
-        restore=1.0,
-        lesson="whether more smoothing than validation asks for pays on the test set, as it often has",
     ),
+    Idea("mean", "the plain mean of all members and folds", "what averaging alone is worth", steps="none"),
+)
+DIAGNOSIS = Idea(
+    "official",
+    "the model of the official split alone",
+    "how far a validation score can be trusted: the only candidate whose validation and test score come from"
+    " the same model",
+    steps="none",
 )
 
 
-def engine_for(table: ScoreTable, pairs: list[Pair]) -> Engine:
-    """The search of a task."""
-    search = {"AU": SearchAU, "EXPR": SearchEXPR, "VA": SearchVA}[table.task.name]
-    return cast(Engine, search(table, pairs))
-
-
-def width_rows(before: str, after: str, rate_hz: float) -> float:
-    """The width of a pair of filters in rows: the window, or four sigmas; both together.
-
-    >>> width_rows("median:5", "gaussian:25", 30)
-    105.0
-    """
-    total = 0.0
-    for text in (before, after):
-        one = parse_filter(text).in_rows(rate_hz)
-        total += {"none": 0.0, "gaussian": 4 * one.size}.get(one.kind, one.size)
-    return total
-
-
-def fit(engine: Engine, folds: Folds, idea: Idea) -> Recipe:
-    """The recipe of an idea from the tracks of some folds."""
-    table = engine.table
-    if not idea.steps:
-        return nothing(table.task, table.members)
-    steps = frozenset(idea.steps & set(engine.steps()))
-    columns: list[Column] = []
-    for part in range(engine.parts):
-        fitted = engine.fit(part, folds, steps, None)
-        if idea.wide:
-            fitted = engine.fit(part, folds, steps, _wider(engine, fitted))
-        columns += fitted
-    by_name = dict(zip(table.task.columns, columns, strict=True))
-    kept = tuple(step for step in engine.steps() if step in steps)
-    return Recipe(
-        table.task.name,
-        table.members,
-        by_name,
-        kept,
-        restore=idea.restore,
-        rate_hz=table.rate_hz,
-        notes={"candidate": idea.name},
+def steps_of(selector: Selector, idea: Idea, folds: Folds) -> frozenset[str]:
+    """The steps of an idea, as far as some folds can tell."""
+    if idea.steps == "chosen":
+        return selector.choose(folds)[0]
+    return frozenset(
+        {"cheap": CHEAP & set(selector.steps), "all": set(selector.steps), "none": set()}[idea.steps]
     )
 
 
-def _wider(engine: Engine, fitted: Columns) -> tuple[int, ...]:
-    """The filters at least twice as wide as the fitted ones; the widest one if there are none."""
-    rate_hz = engine.table.rate_hz
-    widths = np.array([width_rows(str(before), str(after), rate_hz) for before, after in engine.pairs])
-    wanted = WIDER * max(max(width_rows(c.before, c.after, rate_hz) for c in fitted), 1.0)
+def recipe_of(selector: Selector, idea: Idea, folds: Folds) -> Recipe:
+    """The recipe of an idea from the tracks of some folds."""
+    table, steps = selector.table, steps_of(selector, idea, folds)
+    if not steps and not idea.wide:
+        return identity_recipe(table.task, table.members, table.rate_hz)
+    allowed = None
+    if idea.wide and "smooth" in selector.steps:
+        steps = steps | {"smooth"}
+        allowed = _wider(selector, selector.search.choose(folds, steps).filters)
+    return selector.recipe(folds, steps, allowed, notes={"candidate": idea.name})
+
+
+def _wider(selector: Selector, chosen: tuple[int, ...]) -> tuple[int, ...]:
+    """Filters at least twice as wide as the widest chosen one; the widest one if there are none."""
+    search, rate_hz = selector.search, selector.table.rate_hz
+    widths = np.array([pair.width_rows(rate_hz) for pair in search.filters])
+    wanted = WIDER * max(widths[list(chosen)].max(), 1.0)
     found = tuple(np.flatnonzero(widths >= wanted).tolist())
     return found or (int(np.argmax(widths)),)
-
-
-def cross_fit(engine: Engine, idea: Idea, out_of_fold: Scores) -> Scores:
-    """Each track's scores under the recipe fitted without its fold."""
-    table = engine.table
-    tracks: dict[str, F32] = {}
-    everything: Folds = tuple(range(table.folds))
-    for k in everything:
-        recipe = fit(engine, tuple(j for j in everything if j != k), idea)
-        mine = [t for t, fold in zip(table.names, table.fold, strict=True) if fold == k]
-        part = Scores(table.task, {track: out_of_fold[track] for track in mine})
-        tracks.update(apply_recipe(recipe, {MEMBER: part}).tracks)
-    return Scores(table.task, {track: tracks[track] for track in sorted(tracks)})
-
-
-def apply_to_test(recipe: Recipe, test: Scores) -> Scores:
-    """A recipe on averaged test scores."""
-    return apply_recipe(recipe, {MEMBER: test})

@@ -17,10 +17,10 @@ def plan_lines(plan: Plan) -> list[str]:
         "",
         f"Scores are {task.metric}, cross-fitted: each track is scored by settings chosen without it, and by"
         " the one fold's model that did not see it. The mean of folds is usually better than they can show.",
-        "The step is the paired difference to the candidate before, with its 95 % interval."
+        "The step is the paired difference to the first candidate, with its 95 % interval."
         f" {plan.rows:,} test rows.",
         "",
-        "| | candidate | tracks | score | 95 % interval | step | 95 % interval | rows changed against mean |",
+        "| | candidate | tracks | score | 95 % interval | step | 95 % interval | rows changed |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for c in plan.candidates:
@@ -47,7 +47,7 @@ def teaching(candidate: Candidate) -> str:
     if candidate.same_as:
         return f"nothing: on the test rows it is the same as {candidate.same_as}. Keep this submission."
     gain = candidate.gain
-    if gain is None or not candidate.idea.steps:  # out-of-fold scores say nothing about averaging folds
+    if gain is None or candidate.idea.steps == "none":  # out-of-fold scores say nothing about averaging folds
         return text
     if gain.low > 0:
         expected = "a gain"

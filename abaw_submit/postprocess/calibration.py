@@ -12,62 +12,6 @@ from abaw_submit.arrays import F64
 _EPS = 1e-6
 
 
-def affine_from_moments(moments: F64, degree: float = 1.0) -> tuple[float, float]:
-    """Scale and offset that give predictions the truth's mean and spread: the best affine map for CCC.
-
-    For a fixed correlation, CCC is largest where means and standard deviations agree.
-
-    Args:
-        moments: (6,) n, sum x, sum y, sum xx, sum yy, sum xy; x the truth, y the prediction.
-        degree: the scale is this times the ratio of the spreads; below 1 is more careful.
-
-    Returns:
-        scale and offset: calibrated = scale * prediction + offset. A constant is only moved.
-    """
-    n, sx, sy, sxx, syy, _ = moments
-    n = max(n, 1.0)
-    mx, my = sx / n, sy / n
-    vx, vy = max(sxx / n - mx * mx, 0.0), max(syy / n - my * my, 0.0)
-    scale = degree * float(np.sqrt(vx / vy)) if vy > 1e-12 else 0.0
-    return scale, float(mx - scale * my)
-
-
-def monotone_knots(truth: F64, prediction: F64, knots: int = 21) -> tuple[F64, F64]:
-    """A rising piecewise-linear map for CCC: isotonic regression, then the truth's mean and spread.
-
-    Returns:
-        positions and values, each of at most (knots,): `np.interp(prediction, positions, values)`.
-    """
-    edges = np.unique(np.quantile(prediction, np.linspace(0, 1, knots + 1)))
-    if len(edges) < 3:
-        return edges[:1], np.array([float(truth.mean())])
-    bins = np.clip(np.searchsorted(edges, prediction, side="right") - 1, 0, len(edges) - 2)
-    n = np.bincount(bins, minlength=len(edges) - 1)
-    used = n > 0
-    place = np.bincount(bins, prediction, minlength=len(n))[used] / n[used]
-    level = pool_adjacent(np.bincount(bins, truth, minlength=len(n))[used] / n[used], n[used])
-    mapped = np.interp(prediction, place, level)
-    spread = mapped.std()
-    scale = truth.std() / spread if spread > 1e-6 else 0.0
-    return place, truth.mean() + (level - mapped.mean()) * scale
-
-
-def pool_adjacent(values: npt.ArrayLike, weights: npt.ArrayLike) -> F64:
-    """Isotonic (non-decreasing) least squares by pooling adjacent violators.
-
-    >>> pool_adjacent([1.0, 3.0, 2.0, 4.0], [1, 1, 1, 1]).tolist()
-    [1.0, 2.5, 2.5, 4.0]
-    """
-    blocks: list[list[float]] = []  # value, weight, length
-    for v, w in zip(np.asarray(values, float), np.asarray(weights, float), strict=True):
-        blocks.append([v, w, 1])
-        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
-            v2, w2, n2 = blocks.pop()
-            v1, w1, n1 = blocks.pop()
-            blocks.append([(v1 * w1 + v2 * w2) / (w1 + w2), w1 + w2, n1 + n2])
-    return np.repeat([b[0] for b in blocks], [int(b[2]) for b in blocks])
-
-
 def logit(p: npt.ArrayLike) -> F64:
     """Log odds of probabilities, cut at one in a million."""
     p = np.clip(np.asarray(p, np.float64), _EPS, 1 - _EPS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import Decision
 
 KNOTS = 101
+FINE_KNOTS = 1001  # for restoring: the rarest action units are present in one row of a hundred
 
 
 def equal_weights(members: int) -> F64:
@@ -22,17 +22,18 @@ def equal_weights(members: int) -> F64:
     return np.full(members, 1.0 / members)
 
 
-def fitted_weights(covariance: F64, cross: F64, shrink: float = 0.0) -> F64:
-    """Non-negative weights of members, shrunk towards equal, from second moments.
+def fitted_weights(correlation: F64, skill: F64, shrink: float = 0.0) -> F64:
+    """Non-negative weights of members from second moments.
 
-    Least squares against the truth under w >= 0, where `shrink` pulls towards the equal weighting (of
-    members brought to the same spread). Up to scale this maximises the correlation with the truth, and so the
-    CCC once mean and spread are right. No rows are needed, so it costs the same for any corpus.
+    Least squares against the truth under w >= 0 (ridge regression with non-negative weights). Up to scale
+    it maximises the correlation with the truth, and so the CCC once mean and spread are right.
+    No rows are needed, so it costs the same for any corpus.
 
     Args:
-        covariance: (members, members) of the members' scores.
-        cross: (members,) covariance of each member with the truth.
-        shrink: 0: pure non-negative least squares; large: equal.
+        correlation: (members, members) of members of equal spread.
+        skill: (members,) correlation of each member with the truth.
+        shrink: 0: pure least squares; large: in proportion to each member's skill, as if all were
+            independent, so that members as good as each other get equal weights.
 
     Returns:
         (members,) weights that sum to 1; useless members get exactly 0. If nothing helps, equal weights.
@@ -40,22 +41,12 @@ def fitted_weights(covariance: F64, cross: F64, shrink: float = 0.0) -> F64:
     >>> fitted_weights(np.eye(3), np.array([0.6, 0.2, -0.1])).round(2).tolist()
     [0.75, 0.25, 0.0]
     """
-    number = len(cross)
-    spread = np.sqrt(np.maximum(np.diag(covariance), 0))
-    alive = spread > 1e-9
-    if not alive.any():
-        return equal_weights(number)
-    safe = np.where(alive, spread, 1.0)
-    corr = covariance / np.outer(safe, safe)
-    target = cross / safe
-    level = max(float(target[alive].sum() / max(corr[np.ix_(alive, alive)].sum(), 1e-9)), 0.0)
-    matrix = corr[np.ix_(alive, alive)] + (shrink + 1e-9) * np.eye(int(alive.sum()))
-    root = np.linalg.cholesky(matrix)
-    weights = np.zeros(number)
-    weights[alive] = nnls(root.T, np.linalg.solve(root, target[alive] + shrink * level))[0]
-    weights /= safe
+    # a constant member has no correlation with anything: a large ridge keeps it out
+    ridge = shrink + 1e-9 + np.where(np.diag(correlation) > 0.5, 0.0, 1e6)
+    root = np.linalg.cholesky(correlation + np.diag(ridge))
+    weights = nnls(root.T, np.linalg.solve(root, skill))[0]
     total = weights.sum()
-    return weights / total if total > 1e-12 else equal_weights(number)
+    return np.asarray(weights / total) if total > 1e-12 else equal_weights(len(skill))
 
 
 def greedy_path(gain: Callable[[F64], float], members: int, picks: int) -> list[F64]:
@@ -80,10 +71,10 @@ def greedy_path(gain: Callable[[F64], float], members: int, picks: int) -> list[
     return path
 
 
-def rank_knots(values: npt.ArrayLike) -> F64:
-    """Quantiles of a member's scores, (101,): what is kept to rank other scores against these."""
+def rank_knots(values: npt.ArrayLike, number: int = KNOTS) -> F64:
+    """Quantiles of a member's scores, (number,): what is kept to rank other scores against these."""
     flat = np.asarray(values, np.float64)
-    return np.quantile(flat[~np.isnan(flat)], np.linspace(0, 1, KNOTS))
+    return np.quantile(flat[~np.isnan(flat)], np.linspace(0, 1, number))
 
 
 def to_rank(values: npt.ArrayLike, knots: F64) -> F64:
@@ -111,13 +102,16 @@ def average_folds(parts: Sequence[Scores], restore: float = 1.0) -> Scores:
     """One member from the scores of its folds.
 
     Tracks in one part are taken as they are (out-of-fold scores). Tracks in several (test scores of the
-    folds) are averaged. For VA the average has less spread than any fold, which costs CCC: it is
-    widened about its mean until its standard deviation over all averaged tracks is that of the folds'
-    (their mean), to the power `restore`.
+    folds) are averaged. The average has less spread than any fold, but what a recipe holds (gains,
+    thresholds) was chosen on single folds' scores. So the spread is restored, as far as `restore` says,
+    without any truth.
+    VA: widened about its mean until its standard deviation is that of the folds' (their mean). AU: the
+    quantiles of the average become those of the folds' scores (their mean), so that a threshold
+    finds as many rows in the average as in a fold. EXPR: left as averaged.
 
     Args:
         parts: scores of one task, at least one.
-        restore: 0: plain mean; 1: the folds' full spread. Only for VA.
+        restore: 0: plain mean; 1: the folds' full spread.
 
     Raises:
         UserError: other tasks, or other row counts of a track.
@@ -136,26 +130,37 @@ def average_folds(parts: Sequence[Scores], restore: float = 1.0) -> Scores:
             sums[track] = sums[track] + values if track in sums else np.asarray(values, np.float64)
             counts[track] = counts.get(track, 0) + 1
     means: dict[str, F64] = {t: sums[t] / counts[t] for t in sorted(sums)}
-    if task.decision is Decision.CLIP and restore > 0:
-        _widen(parts, means, counts, restore)
+    several = [t for t in means if counts[t] > 1]
+    if several and restore > 0 and task.decision is not Decision.ARGMAX:
+        found = np.concatenate([means[t] for t in several])
+        own = [[np.asarray(p[t], np.float64) for t in several if t in p] for p in parts]
+        singles = [np.concatenate(x) for x in own if x]
+        act = _widened if task.decision is Decision.CLIP else _requantiled
+        ends = np.cumsum([len(means[t]) for t in several])
+        means.update(zip(several, np.split(act(found, singles, restore), ends[:-1]), strict=True))
     notes = tuple(note for part in parts for note in part.notes)
     return Scores(task, {t: v.astype(np.float32) for t, v in means.items()}, notes=notes)
 
 
-def _widen(parts: Sequence[Scores], means: dict[str, F64], counts: dict[str, int], restore: float) -> None:
-    several = [t for t in means if counts[t] > 1]
-    if not several:
-        return
-    stacked = np.concatenate([means[t] for t in several])
-    centre, narrow = np.nanmean(stacked, axis=0), np.nanstd(stacked, axis=0)
-    spreads: list[Any] = []
-    for part in parts:
-        own = [np.asarray(part[t], np.float64) for t in several if t in part]
-        if own:
-            spreads.append(np.nanstd(np.concatenate(own), axis=0))
-    gain = spread_gain(np.mean(spreads, axis=0), narrow, restore)
-    for track in several:
-        means[track] = centre + (means[track] - centre) * gain
+def _widened(mean: F64, singles: Sequence[F64], restore: float) -> F64:
+    centre, narrow = np.nanmean(mean, axis=0), np.nanstd(mean, axis=0)
+    wanted = np.mean([np.nanstd(s, axis=0) for s in singles], axis=0)
+    return np.asarray(centre + (mean - centre) * spread_gain(wanted, narrow, restore))
+
+
+def _requantiled(mean: F64, singles: Sequence[F64], restore: float) -> F64:
+    out = mean.copy()
+    for k in range(mean.shape[1]):
+        known = ~np.isnan(mean[:, k])
+        if not known.any():
+            continue
+        columns = [s[:, k][~np.isnan(s[:, k])] for s in singles]
+        found = rank_knots(mean[known, k], FINE_KNOTS)
+        wanted = np.mean([rank_knots(c, FINE_KNOTS) for c in columns if len(c)], axis=0)
+        ranks = to_rank(mean[known, k], found)
+        moved = np.interp(ranks, np.linspace(0, 1, FINE_KNOTS), wanted)
+        out[known, k] = (1 - restore) * mean[known, k] + restore * moved
+    return out
 
 
 def spread_gain(wanted: npt.ArrayLike, found: npt.ArrayLike, degree: float) -> F64:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,26 +10,31 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.arrays import F64, Index, Mask
+from abaw_submit.arrays import F32, F64, Index, Mask
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess.recipe import check_members
-from abaw_submit.postprocess.smoothing import Filter, Pack, fill_missing
+from abaw_submit.postprocess.smoothing import fill_missing
 from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import Task
 
-_KEPT_VALUES = 30_000_000  # filtered scores kept at a time, 240 MB
+Folds = tuple[int, ...]
+SAMPLED_BYTES = 400 << 20  # filtered scores held at a time, all filters together
+SAMPLED_ROWS = 40_000  # neighbouring rows tell the same; more are left out evenly
 
 
 @dataclass(frozen=True)
 class ScoreTable:
     """Scores and truth of the same tracks, end to end.
 
+    A fold is what is held out together. With one grouping that is some groups; with two it is some groups of
+    the first that are also in some groups of the second, and its training tracks share neither.
+
     Attributes:
         task: the task.
         names: tracks, sorted.
-        groups: group of each track.
+        groups: group of each track (of the first grouping), for resampling.
         fold: fold of each track, (tracks,); a group lies in one fold.
-        folds: number of folds.
+        levels: per fold its place in the division of each grouping, (folds, groupings).
         members: names of the score sets, sorted.
         lengths: rows of each track, (tracks,).
         scores: (members, outputs, rows), gaps filled.
@@ -43,58 +47,67 @@ class ScoreTable:
     names: tuple[str, ...]
     groups: tuple[str, ...]
     fold: Index
-    folds: int
+    levels: Index
     members: tuple[str, ...]
     lengths: Index
-    scores: F64
+    scores: F32
     truth: npt.NDArray[np.float32]
     valid: Mask
     rate_hz: float
 
-    @cached_property
-    def pack(self) -> Pack:
-        """For filtering a column of all tracks at once."""
-        return Pack(self.lengths.tolist())
+    @property
+    def all_folds(self) -> Folds:
+        """Every fold."""
+        return tuple(range(len(self.levels)))
 
     @cached_property
     def starts(self) -> Index:
         """First row of each track, and the end: (tracks + 1,)."""
         return np.concatenate([[0], np.cumsum(self.lengths)])
 
-    @cached_property
-    def track_of_valid(self) -> Index:
-        """Track of each valid row."""
-        return np.repeat(np.arange(len(self.names)), self.lengths)[self.valid]
+    def tracks_in(self, folds: Folds) -> Mask:
+        """Which tracks lie in some folds, (tracks,)."""
+        if folds not in self._masks:
+            self._masks[folds] = np.isin(self.fold, folds)
+        return self._masks[folds]
 
     @cached_property
-    def fold_of_valid(self) -> Index:
-        """Fold of each valid row."""
-        return np.asarray(self.fold[self.track_of_valid])
+    def _masks(self) -> dict[Folds, Mask]:
+        return {}
 
-    @cached_property
-    def group_list(self) -> list[str]:
-        """Groups of the tracks as a list, for the bootstrap."""
-        return list(self.groups)
+    def held_out(self, folds: Folds) -> list[tuple[Folds, int]]:
+        """The divisions of some folds: (those that share no grouping with the one left out, the one left
+        out). Where nothing remains to fit on, the folds stand for both."""
+        found = [(self._apart(folds, j), j) for j in folds]
+        return [(inner, j) for inner, j in found if inner] or [(folds, j) for j in folds]
 
-    @cached_property
-    def _recent(self) -> OrderedDict[tuple[int, int, Filter], F64]:
-        return OrderedDict()
+    def _apart(self, folds: Folds, j: int) -> Folds:
+        return tuple(k for k in folds if (self.levels[k] != self.levels[j]).all())
 
-    def member(self, member: int, output: int, filter: Filter) -> F64:
-        """A member's scores of an output after a filter, (rows,); recently used ones are kept."""
-        if filter.kind == "none":
-            return np.asarray(self.scores[member, output])
-        key = (member, output, filter)
-        if key not in self._recent:
-            self._recent[key] = self.filtered(self.scores[member, output], filter)
-        self._recent.move_to_end(key)
-        while len(self._recent) > max(_KEPT_VALUES // max(self.scores.shape[2], 1), 1):
-            self._recent.popitem(last=False)
-        return self._recent[key]
+    def leave_one(self, folds: Folds) -> list[Folds]:
+        """Some folds less one place of one grouping, each in turn: what the averaged recipes are fitted
+        on."""
+        found: list[Folds] = []
+        for factor in range(self.levels.shape[1]):
+            for place in sorted({int(self.levels[k, factor]) for k in folds}):
+                rest = tuple(k for k in folds if self.levels[k, factor] != place)
+                if rest and rest != folds:
+                    found.append(rest)
+        return found
 
-    def filtered(self, column: F64, filter: Filter) -> F64:
-        """A column of all rows after a filter, track by track."""
-        return self.pack.run(column, filter.in_rows(self.rate_hz))
+    # ---- the rows that a search looks at -------------------------------------------------------------
+
+    def sample_rows(self, filters: int) -> Index:
+        """Valid rows, evenly thinned so that all filtered scores together stay small; (sampled,)."""
+        rows = np.flatnonzero(self.valid)
+        room = SAMPLED_BYTES // (4 * max(filters, 1) * self.scores.shape[0] * self.scores.shape[1])
+        stride = max(-(-len(rows) // min(max(room, 2_000), SAMPLED_ROWS)), 1)
+        track = np.repeat(np.arange(len(self.names)), self.lengths)[rows]
+        first = np.concatenate([[0], np.flatnonzero(np.diff(track)) + 1])
+        within = np.arange(len(rows)) - np.repeat(first, np.diff([*first, len(rows)]))
+        size = np.repeat(np.diff([*first, len(rows)]), np.diff([*first, len(rows)]))
+        kept: Index = rows[within % stride == np.minimum(stride, size) // 2]
+        return kept
 
 
 def build(
@@ -103,7 +116,7 @@ def build(
     truth: Mapping[str, tuple[npt.NDArray[np.float32], Mask]],
     *,
     folds: int = 5,
-    group: Callable[[str], str],
+    group: Callable[[str], str] | Sequence[Callable[[str], str]],
     rate_hz: float,
 ) -> ScoreTable:
     """Pack scores and truth. The order of members and tracks does not matter.
@@ -113,7 +126,7 @@ def build(
         members: name -> scores; all of the same tracks.
         truth: track -> labels (rows, label columns) and valid (rows,); other tracks are ignored.
         folds: folds for cross-fitting; fewer if there are fewer groups.
-        group: the group of a track; a group never lies on both sides.
+        group: the group of a track, or several such; tracks that share one never lie on both sides.
         rate_hz: rows per second.
 
     Raises:
@@ -131,23 +144,25 @@ def build(
             raise UserError(
                 f"Track {t}: truth has {rows} rows, scores {scored}. Scores need a row per frame."
             )
-    groups = [group(t) for t in names]
+    groupings = [group] if callable(group) else list(group)
+    groups = [[key(t) for t in names] for key in groupings]
     valid_rows = [int(truth[t][1].sum()) for t in names]
-    fold, number = divide(groups, valid_rows, folds)
+    places = np.stack([divide(one, valid_rows, folds)[0] for one in groups], axis=1)
+    levels, fold = np.unique(places, axis=0, return_inverse=True)
     columns = []
     for scores in members.values():
         for track in names:
             if np.isinf(scores[track]).any():
                 raise UserError(f"Track {track} holds infinite scores.")
         columns.append([_column(scores, names, k) for k in range(task.outputs)])
-    values = np.array(columns, np.float64)
+    values = np.array(columns, np.float32)
     _stand_in(values)
     return ScoreTable(
         task,
         tuple(names),
-        tuple(groups),
-        fold,
-        number,
+        tuple(groups[0]),
+        fold.ravel(),
+        levels,
         tuple(members),
         np.array([len(truth[t][0]) for t in names]),
         values,
@@ -162,7 +177,7 @@ def _column(scores: Scores, names: Sequence[str], k: int) -> F64:
     return np.concatenate([fill_missing(p) if np.isnan(p).any() else p for p in parts])
 
 
-def _stand_in(values: F64) -> None:
+def _stand_in(values: F32) -> None:
     """A member with nothing at all for a track is stood in for by the mean of the others."""
     gaps = np.isnan(values)
     if gaps.any():
@@ -201,6 +216,11 @@ def divide(groups: Sequence[str], rows: Sequence[int], folds: int) -> tuple[Inde
         place[g] = k
         load[k] += size[g]
     return np.array([place[g] for g in groups]), number
+
+
+def groupings(patterns: Sequence[str]) -> list[Callable[[str], str]]:
+    """A grouping for each regular expression; the default one if there are none."""
+    return [grouping(p) for p in patterns or (None,)]
 
 
 def grouping(pattern: str | None) -> Callable[[str], str]:

@@ -1,18 +1,19 @@
-"""Choosing a recipe without fooling oneself: nested, cross-fitted over groups of tracks.
+"""Choosing a recipe for the expected test score: nested, cross-fitted over groups of tracks.
 
-Three levels, all on sums per fold:
+Three levels, all on sums per track:
 
-* a *fit* sees some folds and gives the processing of each output (see `engine`);
-* a *choice* sees some folds too, and decides which steps a fit may use: each step must earn its place on
-  folds that the fit did not see, by more than its uncertainty, given the other steps; the weakest step that
-  does not is dropped, and the rest tried again, until all that remain have earned theirs;
+* a *fit* sees some folds and chooses filters, weights and decisions (see `search`);
+* a *choice of steps* sees some folds too, and keeps a step if its gain, on folds that the fit did not see
+and given
+  the other steps, is large enough by the rule; the weakest that is not is dropped, and the rest tried again;
 * a *nested* score leaves out one fold after another, makes the whole choice without it, and applies the
   recipe to it. That score, and `crossfit/`, come from tracks that had no say at all.
+
+A recipe is the average of the fit on all its folds and of the fits without each of them.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,16 +23,17 @@ import numpy as np
 from scipy import stats as distributions
 
 from abaw_submit import metrics
-from abaw_submit.arrays import F64
-from abaw_submit.postprocess import recipe as recipes
-from abaw_submit.postprocess.engine import Engine, Folds, held_out, memoize
-from abaw_submit.postprocess.recipe import Column, Recipe
-from abaw_submit.postprocess.score_table import ScoreTable
+from abaw_submit.arrays import F32, F64
+from abaw_submit.postprocess.recipe import Processing, Recipe, apply_recipe
+from abaw_submit.postprocess.score_table import Folds, ScoreTable
+from abaw_submit.postprocess.search import Adapter, Steps, memoize
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores
 
-Steps = frozenset[str]
+RULES = ("expected", "proven")
+# these can hardly do harm, so that any gain is taken; the others have to show one beyond its standard error
+CHEAP = frozenset({"ensemble", "smooth"})
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,30 @@ class Rule:
     """When a step is kept.
 
     Attributes:
-        error_rate: probability of keeping a step that gains nothing; one-sided.
-        min_gain: gain in the official score that is wanted beyond zero.
+        keep: "expected": smoothing and ensembling if they gain anything, the others if they gain more than
+            one bootstrap standard error. "proven": every step only if its gain is significant.
+        error_rate: "proven": probability of keeping a step that gains nothing; one-sided.
+        min_gain: gain in the official score that is wanted beyond that.
         resamples: bootstrap resamples over groups of tracks.
         seed: of the bootstrap.
     """
 
+    keep: str = "expected"
     error_rate: float = 0.05
     min_gain: float = 0.0
     resamples: int = metrics.RESAMPLES
     seed: int = 0
+
+    def wanted(self, step: str, error: float, groups: int, folds: int) -> float:
+        """The gain that a step must exceed, from the bootstrap's standard error of it.
+
+        The folds' fits share most of their tracks, so that their errors go together, which a bootstrap of the
+        scored tracks cannot see; for "proven" the variance is enlarged for it (Nadeau and Bengio 2003).
+        """
+        if self.keep == "expected":
+            return self.min_gain + (0.0 if step in CHEAP else error)
+        error *= np.sqrt(1 + folds / max(folds - 1, 1))
+        return self.min_gain + float(distributions.t.ppf(1 - self.error_rate, max(groups - 1, 1))) * error
 
 
 @dataclass(frozen=True)
@@ -58,9 +74,8 @@ class Gain:
     Attributes:
         step: its name.
         gain: score with it minus score without it.
-        error: standard error of that difference, by bootstrap over groups, corrected for the overlap of the
-            folds' training tracks.
-        wanted: the gain from which on it is kept, at the rule's error rate.
+        error: standard error of that difference, by bootstrap over groups.
+        wanted: the gain from which on it is kept.
         low: lower end of the 95 % interval.
         high: upper end.
     """
@@ -99,51 +114,56 @@ class Selector:
     """The choice of a recipe by a rule.
 
     Args:
-        engine: the task's search.
+        search: the task's search.
         steps: steps wanted; those that mean nothing here are left out.
         rule: when a step is kept.
+        average: whether a recipe averages the fits without each fold, or is one fit.
     """
 
-    def __init__(self, engine: Engine, steps: Iterable[str], rule: Rule) -> None:
+    def __init__(self, search: Adapter, steps: Iterable[str], rule: Rule, average: bool = True) -> None:
         wanted = set(steps)
-        self.engine, self.rule = engine, rule
-        self.table: ScoreTable = engine.table
-        self.steps = tuple(s for s in engine.steps() if s in wanted)
-        self.all_folds: Folds = tuple(range(self.table.folds))
+        self.search, self.rule, self.average = search, rule, average
+        self.table: ScoreTable = search.table
+        self.steps = tuple(s for s in search.steps() if s in wanted)
+        self.all_folds = self.table.all_folds
 
     # ---- scores by fold sets -------------------------------------------------------------------------
 
     @memoize
-    def cross_fitted(self, folds: Folds, steps: Steps, part: int) -> F64:
-        """Statistics of the tracks in some folds, each under a fit on the others; zero elsewhere."""
-        out: F64 | None = None
-        for inner, j in held_out(folds):
-            stats = self.engine.stats(part, self.engine.fit(part, inner, steps, None))
-            mine = self.table.fold == j
-            out = np.zeros_like(stats) if out is None else out
-            out[mine] = stats[mine]
-        assert out is not None  # there is at least one fold
+    def cross_fitted(self, folds: Folds, steps: Steps) -> list[F64]:
+        """Statistics per group of the tracks in some folds, each under a fit on the others; zero
+        elsewhere."""
+        out: list[F64] = []
+        for inner, j in self.table.held_out(folds):
+            mine = self.table.tracks_in((j,))
+            for g, stats in enumerate(self.stats(inner, steps)):
+                if g == len(out):
+                    out.append(np.zeros_like(stats))
+                out[g][mine] = stats[mine]
         return out
 
-    def optimistic(self, steps: Steps, part: int) -> F64:
-        """Statistics of all tracks under the fit on all of them: what people report."""
-        return self.engine.stats(part, self.engine.fit(part, self.all_folds, steps, None))
+    def stats(self, folds: Folds, steps: Steps) -> list[F64]:
+        """Statistics per group of all tracks under the fit on some folds."""
+        fitted = self.search.fitted(self.search.choose(folds, steps), folds)
+        return [self.search.stats(g, columns, folds) for g, columns in enumerate(fitted)]
 
-    def _samples(self, stats: Sequence[F64], folds: Folds) -> tuple[float, F64]:
-        """Score and its bootstrap samples from statistics per part, over the tracks in some folds."""
-        weight = 1.0 / len(stats)
+    def optimistic(self, steps: Steps) -> float:
+        """Score of all tracks under the fit on all of them: what people report."""
+        return float(np.mean([self.search.score(s.sum(axis=0)) for s in self.stats(self.all_folds, steps)]))
+
+    def sampled(self, stats: Sequence[F64], folds: Folds) -> tuple[float, F64]:
+        """Score and its bootstrap samples from statistics per group, over the tracks in some folds."""
         counts = self._counts(folds)
-        point, samples = 0.0, np.zeros(self.rule.resamples)
+        points, samples = [], []
         for part in stats:
-            shape = part.shape[1:]
-            point += weight * float(self.engine.score(part.sum(axis=0)))
-            resampled = (counts @ part.reshape(len(part), -1)).reshape(-1, *shape)
-            samples += weight * self.engine.score(resampled)
-        return point, samples
+            points.append(float(self.search.score(part.sum(axis=0))))
+            resampled = (counts @ part.reshape(len(part), -1)).reshape(-1, *part.shape[1:])
+            samples.append(self.search.score(resampled))
+        return float(np.mean(points)), np.asarray(np.mean(samples, axis=0))
 
     @memoize
     def _counts(self, folds: Folds) -> F64:
-        mine = np.flatnonzero(np.isin(self.table.fold, folds))
+        mine = np.flatnonzero(self.table.tracks_in(folds))
         groups = [self.table.groups[k] for k in mine]
         counts = np.zeros((self.rule.resamples, len(self.table.fold)))
         counts[:, mine] = metrics.bootstrap_counts(groups, self.rule.resamples, self.rule.seed)
@@ -152,8 +172,7 @@ class Selector:
     @memoize
     def measured(self, folds: Folds, steps: Steps) -> tuple[float, F64]:
         """Cross-fitted score of a set of steps within some folds, and its bootstrap samples."""
-        parts = [self.cross_fitted(folds, steps, p) for p in range(self.engine.parts)]
-        return self._samples(parts, folds)
+        return self.sampled(self.cross_fitted(folds, steps), folds)
 
     def gain(self, folds: Folds, with_: Steps, step: str) -> Gain:
         """What a step adds to the others of a set."""
@@ -161,29 +180,13 @@ class Selector:
         difference = here[1] - there[1]
         groups = {g for g, k in zip(self.table.groups, self.table.fold, strict=True) if k in folds}
         error = float(difference.std(ddof=1)) * np.sqrt(len(groups) / max(len(groups) - 1, 1))
-        # the folds' fits share most of their tracks, so that their errors go together, which a bootstrap of
-        # the scored tracks cannot see: Nadeau and Bengio (2003), as Bouckaert and Frank (2004) for folds
-        error *= np.sqrt(1 + len(folds) / max(len(folds) - 1, 1))
-        quantile = float(distributions.t.ppf(1 - self.rule.error_rate, max(len(groups) - 1, 1)))
         low, high = metrics.interval(difference)
-        return Gain(step, here[0] - there[0], error, self.rule.min_gain + quantile * error, low, high)
-
-    def probed(self, steps: Steps, pair: int) -> tuple[F64, tuple[float, F64]]:
-        """A filter with everything else as in a set of steps: optimistic statistics summed per part are
-        scored, and the cross-fitted score with its bootstrap samples."""
-        engine, optimistic, crossed = self.engine, [], []
-        for part in range(engine.parts):
-            whole = engine.stats(part, engine.probe(part, self.all_folds, steps, pair))
-            optimistic.append(float(engine.score(whole.sum(axis=0))))
-            out = np.zeros_like(whole)
-            for inner, j in held_out(self.all_folds):
-                mine = self.table.fold == j
-                out[mine] = engine.stats(part, engine.probe(part, inner, steps, pair))[mine]
-            crossed.append(out)
-        return np.asarray(np.mean(optimistic)), self._samples(crossed, self.all_folds)
+        wanted = self.rule.wanted(step, error, len(groups), len(self.table.leave_one(folds)))
+        return Gain(step, here[0] - there[0], error, wanted, low, high)
 
     # ---- choosing ------------------------------------------------------------------------------------
 
+    @memoize
     def choose(self, folds: Folds) -> tuple[Steps, list[Gain]]:
         """The steps that earn their place on some folds, and every gain that was tried."""
         steps, tried = frozenset(self.steps), []
@@ -196,28 +199,40 @@ class Selector:
             steps = steps - {min(failed, key=lambda g: (g.gain - g.wanted) / max(g.error, 1e-12)).step}
         return steps, tried
 
-    def recipe(self, folds: Folds, steps: Steps, **more: Any) -> Recipe:
-        """The recipe of a fit on some folds."""
-        columns: list[Column] = []
-        for part in range(self.engine.parts):
-            columns += self.engine.fit(part, folds, steps, None)
-        by_name: dict[str, Column] = dict(zip(self.table.task.columns, columns, strict=True))
-        kept = tuple(s for s in self.steps if s in steps)
-        return Recipe(
-            self.table.task.name,
-            self.table.members,
-            by_name,
-            kept,
-            rate_hz=self.table.rate_hz,
-            **more,
-        )
+    def recipe(
+        self, folds: Folds, steps: Steps, allowed: tuple[int, ...] | None = None, **more: Any
+    ) -> Recipe:
+        """The recipe of some steps from some folds alone.
 
-    def run(
-        self,
-        members: dict[str, Scores],
-        progress: Progress = quiet,
-        **more: Any,
-    ) -> Selection:
+        Args:
+            folds: folds that may be looked at.
+            steps: steps to use.
+            allowed: filters to choose from, by place; None: all.
+            more: fields of the recipe, such as `min_run_rows`.
+        """
+        kept = tuple(s for s in self.steps if s in steps)
+        sets = [folds, *(self.table.leave_one(folds) if self.average and kept else [])]
+        averaged: list[Processing] = [
+            self.search.processing(self.search.choose(part, steps, allowed), part) for part in sets
+        ]
+        table = self.table
+        return Recipe(table.task.name, table.members, tuple(averaged), kept, rate_hz=table.rate_hz, **more)
+
+    def nested(self, members: dict[str, Scores], recipes: Sequence[Recipe]) -> Scores:
+        """Scores of each track after the recipe of its fold.
+
+        Args:
+            members: the scores themselves, to apply the recipes to.
+            recipes: one per fold.
+        """
+        out: dict[str, F32] = {}
+        for k, recipe in enumerate(recipes):
+            mine = [t for t, j in zip(self.table.names, self.table.fold, strict=True) if j == k]
+            parts = {m: Scores(s.task, {t: s[t] for t in mine}) for m, s in members.items()}
+            out.update(apply_recipe(recipe, parts).tracks)
+        return Scores(self.table.task, dict(sorted(out.items())))
+
+    def run(self, members: dict[str, Scores], progress: Progress = quiet, **more: Any) -> Selection:
         """Choose on all tracks, and once without each fold.
 
         Args:
@@ -225,18 +240,13 @@ class Selector:
             progress: wraps the folds.
             more: fields of the recipes, such as `min_run_rows`.
         """
-        crossfit: dict[str, Any] = {}
-        fold_recipes = []
+        rests = {j: rest for rest, j in self.table.held_out(self.all_folds)}
+        found = []
         for k in progress(self.all_folds, label="folds"):
-            rest = tuple(j for j in self.all_folds if j != k)
-            fold_recipe = self.recipe(rest, self.choose(rest)[0], **more)
-            fold_recipes.append(fold_recipe)
-            mine = [t for t, j in zip(self.table.names, self.table.fold, strict=True) if j == k]
-            parts = {m: Scores(s.task, {t: s[t] for t in mine}) for m, s in members.items()}
-            crossfit.update(recipes.apply_recipe(fold_recipe, parts).tracks)
+            found.append(self.recipe(rests[k], self.choose(rests[k])[0], **more))
         steps, tests = self.choose(self.all_folds)
         chosen = self.recipe(self.all_folds, steps, **more)
-        return Selection(chosen, fold_recipes, Scores(self.table.task, dict(sorted(crossfit.items()))), tests)
+        return Selection(chosen, found, self.nested(members, found), tests)
 
     def every_set(self) -> list[Steps]:
         """All sets of steps, smallest first: the candidates of the report."""
@@ -252,8 +262,3 @@ def row_statistics(table: ScoreTable, scores: Scores) -> F64:
         labels = decide(table.task, scores[track])
         parts.append(metrics.statistics(table.task, table.truth[rows], labels, table.valid[rows]))
     return np.stack(parts)
-
-
-def mean_recipe(recipe: Recipe) -> Recipe:
-    """The same members, doing nothing with them but averaging."""
-    return dataclasses.replace(recipes.nothing(recipe.task, recipe.members), rate_hz=recipe.rate_hz)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from abaw_submit.config import Settings, setting
 from abaw_submit.errors import UserError, suggest
 
-STEPS = ("ensemble", "smooth", "calibrate", "threshold")
+STEPS = ("ensemble", "smooth", "calibrate", "stack", "threshold")
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,24 @@ class SelectSettings(Settings):
     """Everything that can change what `select` chooses."""
 
     folds: int = setting(5, "Folds of cross-fitting.", ge=3)
-    group: str | None = setting(
-        None, "Regular expression for what tracks share; by default one recording's left, right and parts."
+    group: tuple[str, ...] = setting(
+        (),
+        "Regular expression for what tracks share; by default one recording's left, right and parts."
+        " Given twice (person and film): a held-out fold shares neither.",
     )
     steps: str = setting(",".join(STEPS), "Steps to try; those that mean nothing for a task are skipped.")
-    error_rate: float = setting(0.05, "How often a step that gains nothing may be kept.", ge=0.0001, le=0.5)
-    min_gain: float = setting(0.0, "Gain in the official score a step must show beyond its uncertainty.")
-    filters: int = setting(0, "Number of filters to try; 0: 200 for VA, 60 for AU and EXPR.", ge=0, le=2000)
+    rule: str = setting(
+        "expected",
+        "When a step stays. expected: smoothing and ensembling if they gain at all, the others if more than"
+        " one standard error. proven: only if the gain is significant.",
+        choices=("expected", "proven"),
+    )
+    error_rate: float = setting(
+        0.05, "For --rule proven: how often a step that gains nothing may be kept.", ge=0.0001, le=0.5
+    )
+    average: bool = setting(True, "Average the recipe with those fitted without each fold.")
+    min_gain: float = setting(0.0, "Gain in the official score a step must show beyond that.")
+    filters: int = setting(0, "Number of filters to try; 0: 60 for VA, 32 for AU and EXPR.", ge=0, le=2000)
     longest_rows: int = setting(601, "The longest window tried, in rows.", ge=3, le=100_001)
     rate_hz: float = setting(30.0, "Rows per second, for filters in seconds.", ge=0.1, le=1000)
     min_run: int = setting(0, "Shortest run of an AU or expression in rows; 0: any.", ge=0)

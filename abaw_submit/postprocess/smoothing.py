@@ -71,6 +71,40 @@ class Filter:
 NONE = Filter("none")
 
 
+@dataclass(frozen=True)
+class FilterPair:
+    """Two filters, one after the other; most pairs have only one that does something.
+
+    Attributes:
+        before: the first, a median against spikes.
+        after: the second.
+    """
+
+    before: Filter = NONE
+    after: Filter = NONE
+
+    def close_to(self, other: FilterPair, reach: float = 1.6) -> bool:
+        """Whether both filters are of the same kinds, and of up to `reach` times the other's size."""
+        pairs = ((self.before, other.before), (self.after, other.after))
+        return all(a.kind == b.kind and b.size / reach <= a.size <= b.size * reach for a, b in pairs)
+
+    def width_rows(self, rate_hz: float) -> float:
+        """The width in rows: the window, or four sigmas; both together.
+
+        >>> FilterPair(Filter("median", 5), Filter("gaussian", 25)).width_rows(30)
+        105.0
+        """
+        sizes = [f.in_rows(rate_hz) for f in (self.before, self.after)]
+        return float(sum(4 * f.size if f.kind == "gaussian" else f.size for f in sizes))
+
+    def run(self, column: F64, rate_hz: float) -> F64:
+        """Both on one track's column."""
+        return smooth(smooth(column, self.before, rate_hz=rate_hz), self.after, rate_hz=rate_hz)
+
+
+UNFILTERED = FilterPair()
+
+
 def parse_filter(text: str, task: str | None = None) -> Filter:
     """A filter from its text, or a preset's name where the task is known.
 
@@ -230,24 +264,24 @@ def _kernel(kind: str, size: float) -> F64:
     return np.asarray(weights / weights.sum(), np.float64)
 
 
-def candidates(number: int = 200, longest_rows: int = 601) -> list[tuple[Filter, Filter]]:
-    """The filters a search tries, as (on the members, on the ensemble), "none" first.
+def candidates(number: int = 60, longest_rows: int = 601) -> list[FilterPair]:
+    """The filters a search tries, "none" first.
 
     Windows are spaced evenly in their logarithm from 3 to `longest_rows`, the same for the four kinds (a
-    Gaussian's sigma is a quarter of the window). A mean, Gaussian or Savitzky-Golay filter gives the same on
-    members as on their weighted mean, so it is run once, after; a median does not, and is run before. A
-    few pairs (a short median against spikes, then a wide filter) are both.
+    Gaussian's sigma is a quarter of the window). A few pairs are a short median against spikes, then a wide
+    filter.
     """
     steps = max(number // 4, 2)
     windows = sorted({_odd(w) for w in np.geomspace(3, longest_rows, steps).round()})
     while len(windows) < steps and len(windows) < (longest_rows - 1) // 2:  # short windows fell together
         windows = sorted({*windows, next(w for w in range(3, longest_rows + 1, 2) if w not in windows)})
-    out = [(NONE, NONE)]
+    out = [FilterPair()]
     for w in windows:
-        out.append((Filter("median", w), NONE))
-        out += [(NONE, Filter("mean", w)), (NONE, Filter("gaussian", w / 4))]
+        out.append(FilterPair(before=Filter("median", w)))
+        out += [FilterPair(after=Filter("mean", w)), FilterPair(after=Filter("gaussian", w / 4))]
         if w > _POLYNOMIAL + 1:
-            out.append((NONE, Filter("savgol", w)))
+            out.append(FilterPair(after=Filter("savgol", w)))
     wide = [w for w in windows if w >= 25][:: max(len(windows) // 8, 1)]
-    out += [(Filter("median", m), Filter("gaussian", w / 4)) for m in (5, 15, 45) for w in wide if w > m]
+    for m in (5, 15, 45):
+        out += [FilterPair(Filter("median", m), Filter("gaussian", w / 4)) for w in wide if w > m]
     return out

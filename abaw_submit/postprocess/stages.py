@@ -15,12 +15,12 @@ from abaw_submit import metrics
 from abaw_submit.corpus.annotations import read_annotation_set
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import recipe as recipes
-from abaw_submit.postprocess.engine import Engine
 from abaw_submit.postprocess.ensemble import average_folds
-from abaw_submit.postprocess.score_table import ScoreTable, build, grouping
-from abaw_submit.postprocess.search_au import SearchAU
-from abaw_submit.postprocess.search_expr import SearchEXPR
-from abaw_submit.postprocess.search_va import SearchVA
+from abaw_submit.postprocess.score_table import ScoreTable, build, groupings
+from abaw_submit.postprocess.search import Adapter
+from abaw_submit.postprocess.search_au import AdapterAU
+from abaw_submit.postprocess.search_expr import AdapterEXPR
+from abaw_submit.postprocess.search_va import AdapterVA
 from abaw_submit.postprocess.selection import Rule, Selection, Selector
 from abaw_submit.postprocess.settings import SelectSettings
 from abaw_submit.postprocess.smoothing import candidates
@@ -42,13 +42,15 @@ class SelectResult:
     notes: list[str]
 
 
-def make_engine(table: ScoreTable, filters: int, longest_rows: int, progress: Progress) -> Engine:
-    """The search of a task; 0 filters: 200 for VA, 60 for the others, whose search costs more."""
+def make_search(
+    table: ScoreTable, filters: int = 0, longest_rows: int = 601, progress: Progress = quiet
+) -> Adapter:
+    """The search of a task; 0 filters: 60 for VA, 32 for the others, whose search costs more."""
     name = table.task.name
-    pairs = candidates(filters or (200 if name == "VA" else 60), longest_rows)
+    pairs = candidates(filters or (60 if name == "VA" else 32), longest_rows)
     if name == "VA":
-        return SearchVA(table, pairs, progress)
-    return SearchAU(table, pairs) if name == "AU" else SearchEXPR(table, pairs)
+        return AdapterVA(table, pairs, progress)
+    return AdapterAU(table, pairs, progress) if name == "AU" else AdapterEXPR(table, pairs, progress)
 
 
 def choose(
@@ -68,12 +70,12 @@ def choose(
         members,
         truth,
         folds=settings.folds,
-        group=grouping(settings.group),
+        group=groupings(settings.group),
         rate_hz=settings.rate_hz,
     )
-    engine = make_engine(table, settings.filters, settings.longest_rows, progress)
-    rule = Rule(settings.error_rate, settings.min_gain, settings.resamples, settings.seed)
-    selector = Selector(engine, settings.step_names(), rule)
+    search = make_search(table, settings.filters, settings.longest_rows, progress)
+    rule = Rule(settings.rule, settings.error_rate, settings.min_gain, settings.resamples, settings.seed)
+    selector = Selector(search, settings.step_names(), rule, settings.average)
     return selector, selector.run(dict(members), progress, min_run_rows=settings.min_run)
 
 
@@ -191,7 +193,13 @@ def run_apply(
 
 
 def run_metrics(
-    task: Task, paths: Sequence[Path], truth: Path, edition: int, group: str | None, resamples: int, seed: int
+    task: Task,
+    paths: Sequence[Path],
+    truth: Path,
+    edition: int,
+    group: Sequence[str],
+    resamples: int,
+    seed: int,
 ) -> tuple[metrics.Score, list[str]]:
     """The official score of scores under the default decision.
 
@@ -213,7 +221,7 @@ def run_metrics(
         if np.isinf(scores[t]).any():
             raise UserError(f"Track {t} holds infinite scores. Predict them again.")
     width = len(task.columns_of(edition)) if task.name == "AU" else None
-    key = grouping(group)
+    key = groupings(group)[0]
     score = metrics.score(
         task,
         {t: labels[t][0][:, :width] for t in shared},

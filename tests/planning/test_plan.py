@@ -2,12 +2,14 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy.ndimage import uniform_filter1d
 
+from abaw_submit import metrics
 from abaw_submit.cli import cli
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.templates import write_template
@@ -16,9 +18,12 @@ from abaw_submit.metrics import ccc
 from abaw_submit.planning.agreement import agreement, agreement_table, rows_changed
 from abaw_submit.planning.compare import build_plan
 from abaw_submit.planning.fold_scores import FoldScores, read_fold_scores
-from abaw_submit.planning.ideas import width_rows
 from abaw_submit.planning.report import plan_lines, teaching
 from abaw_submit.planning.settings import PlanSettings
+from abaw_submit.postprocess.ensemble import average_folds
+from abaw_submit.postprocess.recipe import apply_recipe
+from abaw_submit.postprocess.settings import SelectSettings
+from abaw_submit.postprocess.stages import choose
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores, read_scores, write_scores
 from abaw_submit.submission.check import check
@@ -64,80 +69,119 @@ def world(task, seed=0, noise=1.0):
         return FoldScores(name, *parts, paths=(None, None))
 
     tracks = [f"video{k}" for k in range(9)]
-    folds = [fold(str(k), tracks[k::3]) for k in range(3)]
+    folds = [*(fold(str(k), tracks[k::3]) for k in range(3)), fold("official", tracks[:4])]
     annotations = {
         t: Annotation(t, task, truth[t].astype(np.float32), np.ones(len(truth[t]), bool), None, None)
         for t in tracks
     }
-    return fold("official", tracks[:4]), folds, annotations
+    return {"m": folds}, annotations
 
 
 @pytest.mark.parametrize("task", [AU, EXPR, VA])
 def test_five_candidates_with_cross_fitted_scores(task):
-    official, folds, annotations = world(task)
-    plan = build_plan(task, official, folds, annotations, TEST, SETTINGS)
-    assert [c.idea.name for c in plan.candidates] == ["official", "mean", "smooth", "tuned", "wide"]
+    members, annotations = world(task)
+    plan = build_plan(task, members, annotations, TEST, SETTINGS)
+    assert [c.idea.name for c in plan.candidates] == ["chosen", "safe", "full", "wide", "mean"]
     by_name = {c.idea.name: c for c in plan.candidates}
-    assert by_name["official"].score.tracks == 4
-    assert by_name["mean"].score.tracks == 9
     for c in plan.candidates:
         low, high = c.score.intervals["total"]
         assert low <= c.score.total <= high
         assert list(c.test) == list(TEST)
-    assert by_name["smooth"].gain.low > 0  # the noise is independent from row to row
-    assert by_name["mean"].rows_changed == 0
-    assert by_name["smooth"].rows_changed > 0
+        assert c.score.tracks == 9
+    assert by_name["mean"].gain.high < 0  # the noise is independent from row to row
+    assert by_name["chosen"].rows_changed == 0
+    assert by_name["mean"].rows_changed > 0
     assert plan.rows == 150
     np.testing.assert_array_equal(plan.agreement, plan.agreement.T)
     np.testing.assert_array_equal(np.diag(plan.agreement), 1)
     widths = {
-        name: max(width_rows(c.before, c.after, 30) for c in by_name[name].recipe.columns.values())
-        for name in ("tuned", "wide")
+        name: max(c.filters.width_rows(30) for c in by_name[name].recipe.columns().values())
+        for name in ("chosen", "wide")
     }
-    assert widths["wide"] > widths["tuned"]
+    assert widths["wide"] >= widths["chosen"]
+    assert by_name["chosen"].recipe.steps == choose_alone(task, members, annotations)
 
 
-def test_without_an_official_fold_the_first_stands_in():
-    _, folds, annotations = world(VA)
-    plan = build_plan(VA, None, folds, annotations, TEST, SETTINGS)
-    assert plan.candidates[0].idea.name == "single"
-    assert "fold 0" in plan.candidates[0].idea.what
-    np.testing.assert_array_equal(plan.candidates[0].test["test1"], folds[0].test["test1"])
+def choose_alone(task, members, annotations):
+    """What `select` keeps on the same scores."""
+    scores = {"m": average_folds([f.validation for f in members["m"][:3]])}
+    truth = {t: (a.values, a.valid) for t, a in annotations.items()}
+    settings = SelectSettings(folds=3, filters=12, resamples=100)
+    return choose(task, scores, truth, settings)[1].recipe.steps
+
+
+def test_a_diagnosis_is_the_official_model_alone_and_only_when_asked_for():
+    members, annotations = world(VA)
+    plan = build_plan(VA, members, annotations, TEST, replace(SETTINGS, diagnose=True))
+    last = plan.candidates[-1]
+    assert last.idea.name == "official"
+    assert last.score.tracks == 4
+    np.testing.assert_array_equal(last.test["test1"], members["m"][-1].test["test1"])
+    with pytest.raises(UserError, match="no member has fold_official"):
+        build_plan(VA, {"m": members["m"][:3]}, annotations, TEST, replace(SETTINGS, diagnose=True))
 
 
 def test_the_mean_is_the_mean_of_all_folds():
-    official, folds, annotations = world(EXPR)
-    plan = build_plan(EXPR, official, folds, annotations, TEST, SETTINGS)
-    expected = np.mean([f.test["test2"] for f in [*folds, official]], axis=0)
-    np.testing.assert_allclose(plan.candidates[1].test["test2"], expected, atol=2e-6)
-    whole = {t: values for fold in folds for t, values in fold.validation.items()}
+    members, annotations = world(EXPR)
+    plan = build_plan(EXPR, members, annotations, TEST, SETTINGS)
+    expected = np.mean([f.test["test2"] for f in members["m"]], axis=0)
+    np.testing.assert_allclose(plan.candidates[-1].test["test2"], expected, atol=2e-6)
+    whole = {t: values for fold in members["m"][:3] for t, values in fold.validation.items()}
     truth = np.concatenate([annotations[t].values[:, 0] for t in whole])
     found = np.concatenate([decide(EXPR, whole[t])[:, 0] for t in whole])
     from sklearn.metrics import f1_score
 
     expected_score = f1_score(truth, found, average="macro", labels=range(8), zero_division=0)
-    assert plan.candidates[1].score.total == pytest.approx(expected_score)
+    assert plan.candidates[-1].score.total == pytest.approx(expected_score)
+
+
+def test_all_members_are_used():
+    members, annotations = world(VA)
+    other, _ = world(VA, seed=0, noise=2.0)
+    plan = build_plan(VA, {"m": members["m"], "n": other["m"]}, annotations, TEST, SETTINGS)
+    assert plan.candidates[0].recipe.members == ("m", "n")
+    mean = [np.mean([f.test["test2"] for f in x["m"]], axis=0) for x in (members, other)]
+    assert np.corrcoef(plan.candidates[-1].test["test2"][:, 0], np.mean(mean, axis=0)[:, 0])[0, 1] > 0.999
 
 
 def test_the_score_of_a_candidate_does_not_use_its_own_tracks():
-    """Truth that is pure noise: fitted on itself it would gain, cross-fitted it does not."""
-    rng = np.random.default_rng(3)
-    _, folds, annotations = world(VA)
-    noise = {
-        t: Annotation(t, VA, rng.uniform(-1, 1, a.values.shape).astype(np.float32), a.valid, None, None)
-        for t, a in annotations.items()
-    }
-    plan = build_plan(VA, None, folds, noise, TEST, SETTINGS)
-    assert all(abs(c.score.total) < 0.1 for c in plan.candidates)
+    """Truth without any sense: with every step, a fit on all tracks scores well on them, a cross-fitted one
+    not."""
+    fooled, fair = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        members, annotations = world(VA, seed)
+        nonsense = {
+            t: Annotation(
+                t,
+                VA,
+                np.tile(rng.uniform(-1, 1, 2), (len(a.values), 1)).astype(np.float32),
+                a.valid,
+                None,
+                None,
+            )
+            for t, a in annotations.items()
+        }
+        plan = build_plan(VA, members, nonsense, TEST, SETTINGS)
+        full = next(c for c in plan.candidates if c.idea.name == "full")
+        fair.append(full.score.total)
+        scores = {"m": average_folds([f.validation for f in members["m"][:3]])}
+        labels = {t: (a.values, a.valid) for t, a in nonsense.items()}
+        own = apply_recipe(full.recipe, scores)
+        fooled.append(
+            metrics.score(VA, {t: v for t, (v, _) in labels.items()}, {t: own[t] for t in labels}).total
+        )
+    assert np.mean(fooled) > 0.1
+    assert np.mean(fair) < 0.05
 
 
 def test_candidates_that_change_nothing_are_named():
-    official, folds, annotations = world(AU)
-    constant = {t: np.full_like(v, 0.9) for t, v in folds[0].test.items()}
-    same = [FoldScores(f.name, f.validation, Scores(AU, constant), f.paths) for f in [official, *folds]]
-    plan = build_plan(AU, same[0], same[1:], annotations, TEST, SETTINGS)
-    assert [c.same_as for c in plan.candidates[:3]] == ["", "official", "official"]
-    assert teaching(plan.candidates[1]).startswith("nothing: on the test rows it is the same as official")
+    members, annotations = world(AU)
+    constant = {t: np.full_like(v, 0.9) for t, v in members["m"][0].test.items()}
+    same = [FoldScores(f.name, f.validation, Scores(AU, constant), f.paths) for f in members["m"]]
+    plan = build_plan(AU, {"m": same}, annotations, TEST, SETTINGS)
+    assert plan.candidates[-1].same_as in ("chosen", "safe")
+    assert teaching(plan.candidates[-1]).startswith("nothing: on the test rows it is the same")
 
 
 def test_agreement_and_rows_changed():
@@ -153,14 +197,14 @@ def test_agreement_and_rows_changed():
 
 
 def test_the_text_says_what_is_expected():
-    official, folds, annotations = world(VA)
-    plan = build_plan(VA, official, folds, annotations, TEST, SETTINGS)
+    members, annotations = world(VA)
+    plan = build_plan(VA, members, annotations, TEST, SETTINGS)
     lines = plan_lines(plan)
     text = "\n".join(lines)
     assert lines[0] == "# Five submissions for VA"
     assert "Agreement on the test rows (mean CCC)" in text
-    assert "Validation expects a gain over mean" in teaching(plan.candidates[2])
-    assert "expects" not in teaching(plan.candidates[1])  # out of fold says nothing about averaging
+    assert "over chosen" in teaching(plan.candidates[1])
+    assert "expects" not in teaching(plan.candidates[-1])  # out of fold says nothing about averaging
 
 
 @pytest.fixture
@@ -168,8 +212,8 @@ def run_folder(tmp_path):
     """Checkpoints, annotations and a template as the other stages leave them."""
 
     def make(task):
-        official, folds, annotations = world(task)
-        for fold in [official, *folds]:
+        members, annotations = world(task)
+        for fold in members["m"]:
             place = tmp_path / "checkpoints" / f"fold_{fold.name}"
             write_scores(place / "scores_validation.h5", fold.validation)
             write_scores(place / "scores_test.h5", fold.test)
@@ -205,11 +249,11 @@ def test_all_five_are_written_and_pass_the_check(run_folder, task):
     assert result.exit_code == 0, result.exception
     zips = sorted((folder / "plan").glob("*.zip"))
     assert [z.name for z in zips] == [
-        "1_official.zip",
-        "2_mean.zip",
-        "3_smooth.zip",
-        "4_tuned.zip",
-        "5_wide.zip",
+        "1_chosen.zip",
+        "2_safe.zip",
+        "3_full.zip",
+        "4_wide.zip",
+        "5_mean.zip",
     ]
     for path in zips:
         assert check(path, task, expected_rows(task, folder / "template.txt")).ok
@@ -221,7 +265,7 @@ def test_all_five_are_written_and_pass_the_check(run_folder, task):
     assert [c["zip"] for c in plan["candidates"]] == [z.name for z in zips]
     labels = [read_scores(folder / f"plan/scores/{z.stem}.h5") for z in zips]
     stack = [np.concatenate([decide(TASKS[task], s[t]) for t in TEST]) for s in labels]
-    assert plan["agreement"]["mean"]["wide"] == pytest.approx(agreement(TASKS[task], stack[1], stack[4]))
+    assert plan["agreement"]["safe"]["mean"] == pytest.approx(agreement(TASKS[task], stack[1], stack[4]))
 
 
 def test_a_plan_is_the_same_each_time_and_not_made_twice(run_folder):
@@ -242,7 +286,7 @@ def test_per_track_editions(run_folder):
     (folder / "list.txt").write_text("\n".join(TEST) + "\n")
     result = plan_command("EXPR", folder, "--tracks", folder / "list.txt", "--json")
     assert len(json.loads(result.stdout)["candidates"]) == 5
-    with zipfile.ZipFile(folder / "plan/4_tuned.zip") as archive:
+    with zipfile.ZipFile(folder / "plan/4_wide.zip") as archive:
         assert archive.namelist() == ["test1.txt", "test2.txt"]
 
 
@@ -260,10 +304,10 @@ def test_folds_that_do_not_fit_are_refused(run_folder):
     with pytest.raises(UserError, match=r"fold_1 has no scores_test.h5"):
         read_fold_scores(checkpoints, VA)
     (checkpoints / "fold_0").rename(checkpoints / "fold_official_old")
-    official, folds, _ = world(VA)
+    members, _ = world(VA)
+    folds = members["m"]
     for name in ("1", "7"):
         write_scores(checkpoints / f"fold_{name}/scores_validation.h5", folds[1].validation)
         write_scores(checkpoints / f"fold_{name}/scores_test.h5", folds[1].test)
     with pytest.raises(UserError, match="is out of fold in 1 and in 7"):
         read_fold_scores(checkpoints, VA)
-    assert official.name == "official"

@@ -13,7 +13,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.metrics import ccc
 from abaw_submit.postprocess import ensemble
 from abaw_submit.scores.files import Scores
-from abaw_submit.tasks import AU, VA
+from abaw_submit.tasks import AU, EXPR, VA
 
 
 def members(seed: int, noises: list[float], rows: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -22,21 +22,23 @@ def members(seed: int, noises: list[float], rows: int = 4000) -> tuple[np.ndarra
     return truth, np.stack([truth + s * r.normal(size=rows) for s in noises])
 
 
-def moments(truth: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    cov = np.cov(np.vstack([x, truth]), bias=True)
-    return cov[:-1, :-1], cov[:-1, -1]
+def fitted(truth: np.ndarray, x: np.ndarray, shrink: float = 0.0) -> np.ndarray:
+    """Weights of members as they are, from the weights of members of equal spread."""
+    correlation = np.corrcoef(np.vstack([x, truth]))
+    weights = ensemble.fitted_weights(correlation[:-1, :-1], correlation[:-1, -1], shrink) / x.std(axis=1)
+    return weights / weights.sum()
 
 
 def test_independent_members_are_weighted_by_the_inverse_of_their_noise_variance():
     truth, x = members(0, [0.5, 1.0, 2.0], rows=200_000)
-    weights = ensemble.fitted_weights(*moments(truth, x))
+    weights = fitted(truth, x)
     expected = np.array([4, 1, 0.25])
     np.testing.assert_allclose(weights, expected / expected.sum(), atol=0.01)
 
 
 def test_harmful_members_get_exactly_zero():
     truth, x = members(1, [0.5, 1.0])
-    weights = ensemble.fitted_weights(*moments(truth, np.vstack([x, -x[1:]])))
+    weights = fitted(truth, np.vstack([x, -x[1:]]))
     assert weights[2] == 0
     assert weights.sum() == pytest.approx(1)
 
@@ -46,29 +48,27 @@ def test_harmful_members_get_exactly_zero():
 def test_fitted_weights_are_the_best_non_negative_ones_for_the_moment_matched_ccc(seed):
     r = np.random.default_rng(seed)
     truth, x = members(seed, list(r.uniform(0.3, 3, 3)), rows=200)
-    fitted = ensemble.fitted_weights(*moments(truth, x))
+    found = fitted(truth, x)
 
     def matched(w: np.ndarray) -> float:
         p = np.abs(w) @ x
         return ccc(truth, (p - p.mean()) / max(p.std(), 1e-9) * truth.std() + truth.mean())
 
     best = minimize(lambda w: -matched(w), np.ones(3), method="Nelder-Mead", options={"maxiter": 800})
-    assert matched(fitted) >= -best.fun - 1e-4
+    assert matched(found) >= -best.fun - 1e-4
 
 
-def test_shrinking_goes_from_fitted_to_equal():
-    truth, x = members(2, [0.5, 1.0, 2.0])
-    x /= x.std(axis=1, keepdims=True)
-    cov, cross = moments(truth, x)
-    spread = [np.ptp(ensemble.fitted_weights(cov, cross, s)) for s in (0, 0.1, 1, 10, 1e6)]
-    assert spread == sorted(spread, reverse=True)
-    assert spread[-1] == pytest.approx(0, abs=1e-4)
+def test_shrinking_goes_from_least_squares_to_weights_in_proportion_to_skill():
+    skill = np.array([0.6, 0.5, 0.3])
+    correlation = np.array([[1, 0.8, 0.1], [0.8, 1, 0.1], [0.1, 0.1, 1]])
+    weights = [ensemble.fitted_weights(correlation, skill, s) for s in (0, 1, 1e6)]
+    assert weights[0][1] < weights[1][1] < weights[2][1]  # the second only repeats the first
+    np.testing.assert_allclose(weights[2], skill / skill.sum(), atol=1e-4)
 
 
 def test_dead_members_do_no_harm():
-    truth, x = members(3, [0.5])
-    x = np.vstack([x, np.zeros_like(truth)])
-    assert ensemble.fitted_weights(*moments(truth, x)).tolist() == [1, 0]
+    dead = np.array([[1.0, 0.0], [0.0, 0.0]])
+    np.testing.assert_allclose(ensemble.fitted_weights(dead, np.array([0.5, 0.0])), [1, 0], atol=1e-6)
     assert ensemble.fitted_weights(np.zeros((2, 2)), np.zeros(2)).tolist() == [0.5, 0.5]
 
 
@@ -115,10 +115,24 @@ def test_out_of_fold_files_of_other_tracks_are_put_together_untouched():
     np.testing.assert_array_equal(got["y"], b["t"])
 
 
-def test_probabilities_are_averaged_and_not_widened():
+def test_expressions_are_averaged_and_left_so():
     r = np.random.default_rng(6)
-    a, b = (Scores(AU, {"t": r.random((50, 12)).astype(np.float32)}) for _ in range(2))
+    a, b = (Scores(EXPR, {"t": r.random((50, 8)).astype(np.float32)}) for _ in range(2))
     np.testing.assert_allclose(ensemble.average_folds([a, b])["t"], (a["t"] + b["t"]) / 2, atol=1e-7)
+
+
+def test_a_threshold_of_single_models_finds_as_many_rows_in_their_restored_mean():
+    r = np.random.default_rng(7)
+    hidden = r.normal(size=(20_000, 12)) - 2.0
+    parts = []
+    for _ in range(5):
+        odds = hidden + r.normal(0, 2.0, hidden.shape)
+        parts.append(Scores(AU, {"t": (1 / (1 + np.exp(-odds))).astype(np.float32)}))
+    share = np.mean([(p["t"] > 0.5).mean() for p in parts])
+    plain, restored = (ensemble.average_folds(parts, x)["t"] for x in (0.0, 1.0))
+    assert (plain > 0.5).mean() < 0.8 * share
+    assert (restored > 0.5).mean() == pytest.approx(share, rel=0.02)
+    assert (np.diff(restored[np.argsort(plain[:, 0]), 0]) >= -1e-7).all()  # the order stays
 
 
 def test_folds_with_other_rows_or_tasks_are_refused():
