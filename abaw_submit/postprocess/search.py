@@ -71,10 +71,17 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Decision:
-    """A way from mixed scores to what is decided; see each adapter's `decisions`."""
+    """A way from mixed scores to what is decided; see each adapter's `decisions`.
+
+    Attributes:
+        kind: the way; "none": nothing is done.
+        strength: how far to go, from 0 to 1.
+        stacked: share of the stacked member.
+    """
 
     kind: str = "none"
     strength: float = 0.0
+    stacked: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -59,13 +59,16 @@ class AdapterVA(Adapter):
         return (*several, "smooth", "calibrate", "stack")
 
     def decisions(self, steps: Steps) -> list[Decision]:
-        shares = STACK_SHARES if "stack" in steps else ()
+        """Gains about the mixture's own mean, halfway or wholly; or moved to the truth's mean as well, which
+        asks more of the data: a mean needs many people and films."""
         if "calibrate" not in steps:
             return [Decision()]
-        return [Decision("affine", share) for share in (0.0, *shares)]
+        ways = (("gain", 0.5), ("gain", 1.0), ("affine", 0.5), ("affine", 1.0))
+        shares = (0.0, *(STACK_SHARES if "stack" in steps else ()))
+        return [Decision(kind, strength, share) for share in shares for kind, strength in ways]
 
     def probes(self, steps: Steps) -> list[Decision]:
-        return self.decisions(steps - {"stack"})
+        return [Decision("gain", 1.0)] if "calibrate" in steps else [Decision()]
 
     def weightings(self) -> list[Weighting]:
         fitted = [Weighting("fitted", s, own) for own in (0.0, 0.5, 1.0) for s in (3.0, 0.3, 0.03)]
@@ -119,8 +122,9 @@ class AdapterVA(Adapter):
     def finish(
         self, group: int, filter: int, weights: Floats, ranked: Folds, decision: Decision, folds: Folds
     ) -> tuple[Column, ...]:
-        """Gains of level and movement by least squares, movement never more than level, and then both
-        scaled so that the spread is the truth's: for a given correlation that is the best CCC."""
+        """Gains of level and movement by least squares, movement never more than level, then both scaled so
+        that the spread is the truth's: for a given correlation that is the best CCC. The decision says how
+        far to go there from gains of 1, and whether the mean goes to the truth's as well."""
         pair, w = self.filters[filter], np.asarray(weights)
         if decision.kind == "none":
             return (Column(weights, pair),)
@@ -129,19 +133,28 @@ class AdapterVA(Adapter):
         still = np.zeros(len(self.table.names))
         stacked = 0.0
         levels = _spreads(self._stats(group, filter, level_only, still)[mine].sum(axis=0))
-        if decision.strength and levels[1] > 0:
+        if decision.stacked and levels[1] > 0:
             slope = levels[1] / max(levels[0], 1e-12)
-            stacked = decision.strength / ((1 - decision.strength) * slope)
+            stacked = decision.stacked / ((1 - decision.stacked) * slope)
             still = stacked * self._stacked(folds)[:, group]
             levels = _spreads(self._stats(group, filter, level_only, still)[mine].sum(axis=0))
         movements = _spreads(self._stats(group, filter, movement_only, 0 * still)[mine].sum(axis=0))
         gain = max(levels[1], 0.0) / max(levels[0], 1e-12)
         movement = min(max(movements[1], 0.0) / max(movements[0], 1e-12), gain)
-        vector = np.concatenate([gain * w, movement * w])
-        mean, spread = self._moved(group, filter, vector, gain * still, mine)
-        scale = self._truth_spread(group, folds)[1] / spread if spread > 1e-6 else 0.0
-        offset = self._truth_spread(group, folds)[0] - scale * mean
-        numbers = (stacked, offset, scale * gain, scale * movement)
+        mean, spread = self._moved(
+            group, filter, np.concatenate([gain * w, movement * w]), gain * still, mine
+        )
+        truth_mean, truth_spread = self._truth_spread(group, folds)
+        scale = truth_spread / spread if spread > 1e-6 else 0.0
+        level_gain, movement_gain = (
+            decision.strength * scale * g + 1 - decision.strength for g in (gain, movement)
+        )
+        own = self._moved(group, filter, level_only, 0 * still, mine)[0]
+        centre = decision.stacked * truth_mean + (1 - decision.stacked) * own
+        if decision.kind == "affine":
+            centre = truth_mean
+        offset = centre - level_gain * self._moved(group, filter, level_only, still, mine)[0]
+        numbers = (stacked, offset, level_gain, movement_gain)
         return (Column(weights, pair, (), *(round(float(x), 6) for x in numbers)),)
 
     def _moved(self, group: int, filter: int, vector: F64, offsets: F64, mine: Mask) -> tuple[float, float]:
