@@ -4,7 +4,7 @@
     python bench/halves.py --members carelab sail --seeds 0 1
 
     half      fitted on half the people, applied to the other half, both ways
-    quarter   fitted on half the people and half the films, applied to the other people and films, four ways
+    quarter   fitted on half the people and half the films, applied to the others of both, four ways
     twelfth   fitted on three of thirty people, applied to the others, four times
 
 The score is the mean CCC over all applied rows pooled. Beside it: the plain mean, the best member (of the tracks
