@@ -7,8 +7,9 @@
     quarter   fitted on half the people and half the films, applied to the others of both, four ways
     twelfth   fitted on three of thirty people, applied to the others, four times
 
-The score is the mean CCC over all applied rows pooled. Beside it: the plain mean, the best member (of the tracks
-fitted on) alone, and a reference of ten lines: Gaussian of 100 rows, non-negative least squares per output,
+The score is the mean CCC over all applied rows pooled. Beside it: the plain mean, the best member (of the
+tracks fitted on) alone, and a reference of ten lines: Gaussian of 100 rows, non-negative least squares per
+output,
 then the truth's mean and spread. All thirty people watched the same eight films: a half may recognise a film,
 a quarter may not. For the quarter both are given as groups; --one-group gives the people alone.
 """

@@ -66,9 +66,9 @@ def test_a_pipe_is_not_waited_for(tmp_path, name, read):
 def test_a_recipe_of_the_wrong_types(tmp_path, change):
     import json
 
-    from abaw_submit.postprocess.recipe import nothing, write_recipe
+    from abaw_submit.postprocess.recipe import identity_recipe, write_recipe
 
-    write_recipe(tmp_path / "recipe.json", nothing("VA", ["a", "b"]))
+    write_recipe(tmp_path / "recipe.json", identity_recipe("VA", ["a", "b"]))
     data = json.loads((tmp_path / "recipe.json").read_text())
     (tmp_path / "recipe.json").write_text(json.dumps({**data, **change}))
     with pytest.raises(UserError):

@@ -351,6 +351,8 @@ def mix(column: Column, parts: Sequence[F64 | None], level: float = 0.0) -> F64:
 def decided(task: Task, columns: Sequence[Column], mixed: F64) -> F64:
     """Scores on which the default decision is that of the columns, (rows, outputs), from one track's
     mixtures."""
+    if task.name != "VA":
+        mixed = np.clip(mixed, 0, 1)  # a Savitzky-Golay filter overshoots
     if task.name == "EXPR":
         bias = np.array([c.bias for c in columns])
         return calibration.softmax(np.log(np.maximum(mixed, 1e-6)) + bias) if bias.any() else mixed

@@ -141,9 +141,7 @@ class AdapterVA(Adapter):
         movements = _spreads(self._stats(group, filter, movement_only, 0 * still)[mine].sum(axis=0))
         gain = max(levels[1], 0.0) / max(levels[0], 1e-12)
         movement = min(max(movements[1], 0.0) / max(movements[0], 1e-12), gain)
-        mean, spread = self._moved(
-            group, filter, np.concatenate([gain * w, movement * w]), gain * still, mine
-        )
+        spread = self._moved(group, filter, np.concatenate([gain * w, movement * w]), gain * still, mine)[1]
         truth_mean, truth_spread = self._truth_spread(group, folds)
         scale = truth_spread / spread if spread > 1e-6 else 0.0
         level_gain, movement_gain = (

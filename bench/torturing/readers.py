@@ -23,7 +23,7 @@ def text_files(root: Path) -> dict[str, Reader]:
     from abaw_submit.corpus.templates import read_template, write_template
     from abaw_submit.corpus.testlists import read_track_list
     from abaw_submit.faces.overrides import read_overrides
-    from abaw_submit.postprocess.recipe import nothing, read_recipe, write_recipe
+    from abaw_submit.postprocess.recipe import identity_recipe, read_recipe, write_recipe
     from abaw_submit.store import Stage, read_record
     from abaw_submit.tasks import TASKS, VA
     from abaw_submit.training.folds import Fold, Splits, read_splits, write_splits
@@ -53,7 +53,7 @@ def text_files(root: Path) -> dict[str, Reader]:
     found["overrides"] = (root / "overrides.txt", read_overrides)
     write_splits(root / "splits.json", Splits("VA", 0, [Fold("0", ["102"], ["video2_left"])], "x"))
     found["splits"] = (root / "splits.json", read_splits)
-    write_recipe(root / "recipe.json", nothing("VA", ["a", "b"]))
+    write_recipe(root / "recipe.json", identity_recipe("VA", ["a", "b"]))
     found["recipe"] = (root / "recipe.json", read_recipe)
     config = Path(__file__).parents[2] / "configs" / "demo.toml"
     (root / "config.toml").write_bytes(config.read_bytes())
