@@ -72,10 +72,10 @@ def make_corpus(root: Path) -> None:
             cv2.imwrite(str(root / "official" / track / f"{row:05d}.jpg"), picture)
         va = np.stack([np.sin(np.arange(rows) / 4), np.cos(np.arange(rows) / 5)], 1) * 0.8
         subset = "Validation_Set" if number % 3 == 2 else "Train_Set"
-        folder = root / "annotations" / "VA_Estimation_Challenge" / subset
-        folder.mkdir(parents=True, exist_ok=True)
+        place = root / "annotations" / "VA_Estimation_Challenge" / subset
+        place.mkdir(parents=True, exist_ok=True)
         text = "valence,arousal\n" + "".join(f"{v:.3f},{a:.3f}\n" for v, a in va)
-        (folder / f"{track}.txt").write_text(text)
+        (place / f"{track}.txt").write_text(text)
         noisy = np.clip(va + rng.normal(size=va.shape) * 0.2, -1, 1)
         (root / "texts" / f"{track}.txt").write_text(
             "valence,arousal\n" + "".join(f"{v:.6f},{a:.6f}\n" for v, a in noisy)
