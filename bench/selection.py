@@ -1,6 +1,7 @@
 """How fast a recipe is chosen, at the size of the official VA validation set, against the plain way.
 
-    python bench/selection.py            # two and a half minutes on an idle machine
+    python bench/selection.py            # some ten minutes on an idle machine
+    python bench/selection.py --task AU  # one task alone
     python bench/selection.py --part 4   # compare on a quarter of the rows
 
 The plain way is what one writes first: for every filter call SciPy on the columns of each track's (rows, 2)
@@ -26,9 +27,27 @@ from abaw_submit.postprocess.smoothing import candidates
 from abaw_submit.postprocess.stages import make_search
 from abaw_submit.postprocess.summary import summarise
 from abaw_submit.scores.files import Scores
-from abaw_submit.tasks import VA
+from abaw_submit.tasks import AU, EXPR, VA, Task
 
 ROWS, TRACKS, FOLDS, RESAMPLES = 382_021, 76, 5, 2000
+
+
+def classes(task: Task, rows: int, tracks: int, members: int, seed: int = 0):
+    """Slow AU or expressions, and members that see them through more and more noise."""
+    r = np.random.default_rng(seed)
+    truth, scores = {}, {f"m{k}": {} for k in range(members)}
+    for t in range(tracks):
+        shape = (rows // tracks, task.outputs)
+        hidden = ndimage.uniform_filter1d(r.normal(size=shape), 60, axis=0) * 8
+        hidden += r.normal(0, 0.7, task.outputs) - np.linspace(0, 1.5, task.outputs)
+        label = hidden > 0 if task is AU else hidden.argmax(axis=1)[:, None]
+        truth[f"t{t:03d}"] = (label.astype(np.float32), np.ones(shape[0], bool))
+        for k, name in enumerate(scores):
+            seen = hidden + r.normal(0, 0.7 + 0.2 * k, shape)
+            values = 1 / (1 + np.exp(-seen)) if task is AU else np.exp(seen)
+            values = values if task is AU else values / values.sum(axis=1, keepdims=True)
+            scores[name][f"t{t:03d}"] = values.astype(np.float32)
+    return {m: Scores(task, s) for m, s in scores.items()}, truth
 
 
 def corpus(rows: int, tracks: int, members: int, seed: int = 0):
@@ -49,7 +68,9 @@ def corpus(rows: int, tracks: int, members: int, seed: int = 0):
 
 
 def ours(members, truth) -> tuple[float, int]:
-    table = build(VA, members, truth, folds=FOLDS, group=lambda t: t, rate_hz=30)
+    table = build(
+        next(iter(members.values())).task, members, truth, folds=FOLDS, group=lambda t: t, rate_hz=30
+    )
     search = make_search(table)
     selector = Selector(search, STEPS, Rule(resamples=RESAMPLES))
     summary = summarise(selector, selector.run(members), members)
@@ -112,7 +133,7 @@ def timed(label: str, function, *arguments) -> tuple[float, float]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{label:<44} {seconds:8.1f} s CPU {wall:8.1f} s wall   {filters} filters,"
-        f" CCC {score:.4f}, peak so far {peak:.0f} MiB",
+        f" score {score:.4f}, peak so far {peak:.0f} MiB",
         flush=True,
     )
     return seconds, wall
@@ -121,7 +142,14 @@ def timed(label: str, function, *arguments) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", type=int, default=1, help="compare on 1/PART of the rows")
+    parser.add_argument("--task", choices=["AU", "EXPR", "VA"])
     options = parser.parse_args()
+    for task, count, tracks in ((AU, 450_000, 105), (EXPR, 280_000, 70)):
+        if options.task in (None, task.name):
+            label = f"select {task.name}, 5 members, {count} rows, {tracks} tracks"
+            timed(label, ours, *classes(task, count, tracks, 5))
+    if options.task in ("AU", "EXPR"):
+        return
     size = f"{ROWS} rows, {TRACKS} tracks"
     timed(f"select, 1 member, {size}", ours, *corpus(ROWS, TRACKS, 1))
     timed(f"select, 3 members, {size}", ours, *corpus(ROWS, TRACKS, 3))
