@@ -13,6 +13,7 @@ from pathlib import Path
 from abaw_submit.errors import UserError
 
 SIDES = ("left", "right")
+_LONGEST_NAME = 200  # bytes; with a suffix and what temporary names add, most disks take 255
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 # the part number of the two official name families; any other name has no part
 _PARTS = (re.compile(r"(\d+-[\d.]+-\d+x\d+)-\d+"), re.compile(r"(video\d+)_\d+"))
@@ -29,6 +30,24 @@ def split_track(track: str) -> tuple[str, str | None]:
         if video != track and video:
             return video, side
     return track, None
+
+
+def odd_name(track: str) -> str:
+    """Why a name cannot be a track's in the official texts and in files; "" if it can.
+
+    >>> odd_name("10-60-1280x720_right"), odd_name("a,b")
+    ('', 'its name holds ",", which ends a cell in the official files: rename it')
+    """
+    for mark in (",", '"', "/", "\\"):
+        if mark in track:
+            return f'its name holds "{mark}", which ends a cell in the official files: rename it'
+    if not track.isprintable():
+        return "its name holds a line break, a control character or bytes that are no UTF-8: rename it"
+    if track != track.strip() or track.startswith((".", "-")):
+        return "its name begins or ends with a space, or begins with a dot or dash: rename it"
+    if len(track.encode()) > _LONGEST_NAME:
+        return f"its name has more than {_LONGEST_NAME} bytes: rename it"
+    return ""
 
 
 def sibling_group(track: str) -> str:

@@ -152,7 +152,8 @@ def _make(task: CropTask, identity: str) -> CropResult:
                 tracks = _crop(task, task.job.video, identity, spool)
     except UserError as error:
         return CropResult(task.job.name, {}, str(error))
-    except (cv2.error, av.error.FFmpegError) as error:  # a broken video must not stop the others
+    except (cv2.error, av.error.FFmpegError, ValueError, ArithmeticError, LookupError) as error:
+        # a broken video must not stop the others
         return CropResult(task.job.name, {}, f"{type(error).__name__}: {str(error).strip()}")
     return CropResult(task.job.name, tracks)
 

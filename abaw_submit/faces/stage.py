@@ -11,7 +11,7 @@ import joblib
 
 from abaw_submit.corpus.ledger import LEDGER_NAME
 from abaw_submit.corpus.tracklists import take_shard
-from abaw_submit.corpus.tracks import list_videos
+from abaw_submit.corpus.tracks import list_videos, odd_name
 from abaw_submit.errors import UserError
 from abaw_submit.faces.adopt import find_sources, plan_adoption
 from abaw_submit.faces.crop import (
@@ -174,6 +174,9 @@ def _plan(
     else:
         jobs, missing = plan_jobs(list_videos(paths), tracks)
         failures = [(track, "no video of that name was given") for track in missing]
+    odd = {job.name: why for job in jobs for track in job.tracks if (why := odd_name(track))}
+    failures += sorted(odd.items())
+    jobs = [job for job in jobs if job.name not in odd]
     if not jobs:
         first = f" First one: {failures[0][0]}, {failures[0][1]}." if failures else ""
         raise UserError(f"Nothing to crop in {', '.join(map(str, paths))}.{first}")

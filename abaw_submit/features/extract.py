@@ -202,6 +202,10 @@ def extract_track(job: Extraction, track: str, crops: Path, videos: Sequence[Pat
         valid = _write(job, extractor, out, crops / track, video, key)
     except (UserError, OSError) as error:
         return TrackResult(track, problem=str(error))
+    except (ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        # what a damaged video or picture makes a decoder say must not stop the other tracks
+        text = " ".join(str(error).split())[:200]
+        return TrackResult(track, problem=f"{type(error).__name__}: {text}")
     return TrackResult(track, True, len(valid), int(valid.sum()))
 
 

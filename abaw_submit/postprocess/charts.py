@@ -19,6 +19,8 @@ from abaw_submit.store import atomic_path
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+matplotlib.rcParams["text.parse_math"] = False  # a member or track may be named "$x$"
+
 _COLOURS = {"median": "#4c78a8", "mean": "#f58518", "gaussian": "#54a24b", "savgol": "#b279a2"}
 _BEFORE, _AFTER, _TRUTH = "#b0b0b0", "#d62728", "#222222"
 

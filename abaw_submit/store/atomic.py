@@ -130,4 +130,6 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Write JSON with two-space indent and a final newline, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=plain) + "\n"
+    with atomic_path(path) as temporary:  # what is no UTF-8 in the name of a file becomes JSON's own escape
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")

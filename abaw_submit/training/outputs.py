@@ -75,7 +75,7 @@ def draw_curves(folder: Path, history: Sequence[Mapping[str, float]], title: str
     left.plot(epochs, [row["loss"] for row in history], color="tab:blue", label="training loss")
     left.set_xlabel("epoch")
     left.set_ylabel("training loss", color="tab:blue")
-    left.set_title(title, fontsize=10)
+    left.set_title(title, fontsize=10, parse_math=False)  # a fold may be named "$x$"
     scored = [row for row in history if "validation" in row]
     if scored:
         right = left.twinx()

@@ -82,3 +82,22 @@ def test_a_damaged_video_keeps_its_later_rows_and_says_so(demo_corpus, tmp_path)
     both = good.found[later] & bad.found[later]
     assert both.sum() > 0.8 * good.found[later].sum()
     assert np.abs(good.x[later] - bad.x[later])[both].mean() < 2
+
+
+def test_odd_names_and_a_broken_video_do_not_stop_the_others(demo_corpus, tmp_path):
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    whole = (demo_corpus / "videos" / "102.avi").read_bytes()
+    for name in ("102", "a,b", "a\nb", " lead", "n" * 210, "$x$"):
+        (videos / f"{name}.avi").write_bytes(whole)
+    (videos / "\udcff.avi").write_bytes(whole)
+    (videos / "broken.avi").write_bytes(whole[:300])
+    answer = crop(videos, tmp_path / "out", "--jobs", "1")
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stderr
+    assert sorted(p.parent.name for p in (tmp_path / "out").glob("*/ledger.csv")) == ["$x$", "102"]
+    assert answer.stderr.count("rename it") == 5
+    assert "6 items could not be cropped; the rest is done." in answer.stderr
+    again = crop(videos, tmp_path / "out", "--jobs", "1")  # the record with the failures is kept
+    assert again.returncode == 1
+    assert (tmp_path / "out" / "record.json").is_file()

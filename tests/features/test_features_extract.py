@@ -206,3 +206,31 @@ class TestRegistry:
     def test_unknown_names(self, name, message):
         with pytest.raises(UserError, match=message):
             get_extractor(name)
+
+
+class Fussy:
+    """Fails on one track in a way no room foresees."""
+
+    kind, needs_weights, identity, dim, size_px = "visual", False, "fussy", 1, 8
+
+    def __call__(self, images):
+        if len(images) == 5:
+            raise ValueError("a decoder's words")
+        return images.mean(axis=(1, 2))[:, :1]
+
+
+def test_one_track_that_fails_in_an_unforeseen_way_does_not_stop_the_others(tmp_path, make_crops):
+    import sys
+    import types
+
+    module = types.ModuleType("fussy_for_test")
+    module.Fussy = Fussy
+    sys.modules["fussy_for_test"] = module
+    for track, rows in (("102", 6), ("video2", 5), ("video9", 7)):
+        make_crops(tmp_path / "crops" / track, rows=rows)
+    report = extract(Extraction("fussy_for_test:Fussy", tmp_path / "out"), tmp_path / "crops")
+    assert report.failures == [("video2", "ValueError: a decoder's words")]
+    assert list_tracks(tmp_path / "out") == ["102", "video9"]
+    report = extract(Extraction("fussy_for_test:Fussy", tmp_path / "out"), tmp_path / "crops")
+    assert [r.written for r in report.results] == [False, False, False]  # only what failed is tried again
+    del sys.modules["fussy_for_test"]
