@@ -28,6 +28,7 @@ from abaw_submit.features.views import VERSION as VIEWS_VERSION
 from abaw_submit.features.views import check_views
 from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.progress import Progress, quiet
+from abaw_submit.signals import die_with_parent
 from abaw_submit.store import Stage, fingerprint, read_record, sha256_file
 
 
@@ -182,6 +183,7 @@ def extract_track(job: Extraction, track: str, crops: Path, videos: Sequence[Pat
 
     What is wrong with the track becomes `problem`; what is wrong with the extractor is raised.
     """
+    die_with_parent()
     entry = get_extractor(job.extractor)
     extractor = _load(entry, entry.source(job.checkpoint), job.device, job.precision, job.options)
     out = feature_path(job.out, track)

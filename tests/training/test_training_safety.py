@@ -151,7 +151,8 @@ def test_a_temporary_folder_without_room_is_an_error_and_no_bus_error(tmp_path, 
     assert scratch_array((3, 2), np.uint8, "x").sum() == 0
 
 
-def test_sigterm_ends_the_workers_of_extract_too(corpus, tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stop_or_a_kill_ends_the_workers_of_extract_too(corpus, tmp_path, how):
     told = tmp_path / "told"
     os.mkfifo(told)
     (tmp_path / "slow.py").write_text(
@@ -166,10 +167,11 @@ def test_sigterm_ends_the_workers_of_extract_too(corpus, tmp_path):
     worker = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
     busy = [os.pidfd_open(int(pid)) for pid in told.read_text().split()]
     assert busy
-    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(how)
     said = worker.communicate(timeout=20)[1]
-    assert worker.returncode == 143, said
-    assert said.endswith("Stopped by SIGTERM. Run the same command again to go on.\n")
+    if how == signal.SIGTERM:
+        assert worker.returncode == 143, said
+        assert said.endswith("Stopped by SIGTERM. Run the same command again to go on.\n")
     assert "Traceback" not in said
     ended, _, _ = select.select(busy, [], [], 10)  # a process's file descriptor is ready when it has ended
     assert set(ended) == set(busy)
