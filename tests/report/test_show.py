@@ -119,7 +119,19 @@ def train_a_run(root, make_video, make_crops):
     run(
         "extract", "--extractor", "mae", "--checkpoint", here / "encoder_0", "--crops", crops, "--out", visual
     )
-    run("extract", "--extractor", "logmel", "--videos", "videos", "--crops", crops, "--out", audio)
+    run(
+        "extract",
+        "--jobs",
+        1,
+        "--extractor",
+        "logmel",
+        "--videos",
+        "videos",
+        "--crops",
+        crops,
+        "--out",
+        audio,
+    )
     features = ["--features", visual, "--features", audio]
     run("train", "--task", "VA", *features, *truth, "--out", here / "fold_0", "--clip-rows", 16, *TMF)
 
@@ -136,8 +148,32 @@ def test_show_says_what_the_stages_say_one_by_one(make_video, make_crops, sound,
 
     run("crop", video, "--out", "own/crops", "--detector", "haar", "--jobs", 1)
     encoder = "checkpoints/tiny/va/encoder_0"
-    run("extract", "--extractor", "mae", "--checkpoint", encoder, "--crops", "own/crops", "--out", "own/mae")
-    run("extract", "--extractor", "logmel", "--videos", video, "--crops", "own/crops", "--out", "own/logmel")
+    run(
+        "extract",
+        "--jobs",
+        1,
+        "--extractor",
+        "mae",
+        "--checkpoint",
+        encoder,
+        "--crops",
+        "own/crops",
+        "--out",
+        "own/mae",
+    )
+    run(
+        "extract",
+        "--jobs",
+        1,
+        "--extractor",
+        "logmel",
+        "--videos",
+        video,
+        "--crops",
+        "own/crops",
+        "--out",
+        "own/logmel",
+    )
     features = ["--features", "own/mae", "--features", "own/logmel"]
     write_text("own/tracks.txt", "new\n")
     fold = "checkpoints/tiny/va/fold_0"
