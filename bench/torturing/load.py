@@ -27,7 +27,7 @@ class Step:
 def simulate(folder: Path, tracks: int = TRACKS, rows: int = ROWS) -> tuple[list[Step], int]:
     """Scores of all tracks through apply, format, check and pack; the steps, and rows that are missing."""
     from abaw_submit.corpus.templates import write_template
-    from abaw_submit.postprocess.recipe import nothing, write_recipe
+    from abaw_submit.postprocess.recipe import identity_recipe, write_recipe
     from abaw_submit.scores.files import Scores, write_scores
     from abaw_submit.tasks import VA
 
@@ -39,7 +39,7 @@ def simulate(folder: Path, tracks: int = TRACKS, rows: int = ROWS) -> tuple[list
     scores = {t: np.tanh(rng.normal(size=(n, 2))).astype(np.float32) for t, n in names.items()}
     write_scores(folder / "s.h5", Scores(VA, scores))
     write_template(folder / "template.txt", names, VA)
-    write_recipe(folder / "recipe.json", nothing("VA", ["m"]))
+    write_recipe(folder / "recipe.json", identity_recipe("VA", ["m"]))
     va = ["--task", "VA", "--template", str(folder / "template.txt")]
     text, zipped = str(folder / "VA.txt"), str(folder / "VA.zip")
     applied = str(folder / "a.h5")
