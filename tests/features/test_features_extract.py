@@ -224,7 +224,7 @@ def test_one_track_that_fails_in_an_unforeseen_way_does_not_stop_the_others(tmp_
     import types
 
     module = types.ModuleType("fussy_for_test")
-    module.Fussy = Fussy
+    module.__dict__["Fussy"] = Fussy
     sys.modules["fussy_for_test"] = module
     for track, rows in (("102", 6), ("video2", 5), ("video9", 7)):
         make_crops(tmp_path / "crops" / track, rows=rows)

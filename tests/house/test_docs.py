@@ -57,3 +57,19 @@ def test_the_version_is_the_same_everywhere():
     assert newest is not None
     assert newest.group(1) == version
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version
+
+
+def test_links_of_the_pages_stay_among_them():
+    """What the strict build of the site asks for, without building it."""
+    wrong = [
+        (path.relative_to(DOCS).as_posix(), target)
+        for path in DOCS.rglob("*.md")
+        for target in LINK.findall(
+            re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        )
+        if not target.startswith(("http", "#"))
+        and not (
+            (file := (path.parent / target.split("#")[0]).resolve()).is_file() and file.is_relative_to(DOCS)
+        )
+    ]
+    assert wrong == []
