@@ -448,3 +448,29 @@ def mixed_extensions(out, tracks, task):
     for (track, values), (write, suffix) in zip(tracks.items(), writers, strict=True):
         write(out / f"{track}{suffix}", values)
     return out
+
+
+@layout
+def json_frames_in_tracks(out, tracks, task):
+    names = TASKS[task].columns
+    nested = {
+        t: {
+            str(k): dict(zip(names, np.float64(row).round(6).tolist(), strict=True))
+            for k, row in enumerate(v)
+        }
+        for t, v in tracks.items()
+    }
+    out.with_suffix(".json").write_text(json.dumps(nested))
+    return out.with_suffix(".json")
+
+
+@layout
+def json_pictures(out, tracks, task):
+    names = TASKS[task].columns
+    flat = {
+        f"{t}/{k + 1:05d}.jpg": dict(zip(names, np.float64(row).round(6).tolist(), strict=True))
+        for t, v in tracks.items()
+        for k, row in enumerate(v)
+    }
+    out.with_suffix(".json").write_text(json.dumps(flat))
+    return out.with_suffix(".json")

@@ -195,7 +195,9 @@ class TestNumbering:
 def test_more_tracks_than_asked_for_are_left_out_and_named(tmp_path):
     tracks = layouts.make_scores("VA", ROWS)
     source = layouts.LAYOUTS["csv_per_video"](tmp_path / "x", tracks, "VA")
-    (source / "class_names.txt").write_text("valence,arousal\n0.1,0.2\n")
+    (source / "class_names.txt").write_text("Happy\nSad\n")
+    with pytest.raises(Exception, match=r"class_names\.txt"):
+        understand(source, TASKS["VA"], Options())
     found = understand(source, TASKS["VA"], Options(), Expected({"102": 17, "ghost": 4}, "list"))
     same(found.tracks, {"102": tracks["102"]})
     assert any("10-60-1280x720" in note for note in found.notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -16,7 +16,7 @@ from abaw_submit.corpus.junk import is_junk
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.arrays import format_of, read_tree
-from abaw_submit.scores.sniff.names import stem_of
+from abaw_submit.scores.sniff.names import known_track, stem_of
 from abaw_submit.scores.sniff.table import Options, Table, matrix_table
 from abaw_submit.scores.sniff.text import read_text
 from abaw_submit.scores.sniff.tree import tables_of
@@ -43,9 +43,15 @@ class Source:
 
 
 def read_source(
-    source: Path, options: Options, task: Task | None = None, progress: Progress = quiet
+    source: Path,
+    options: Options,
+    task: Task | None = None,
+    progress: Progress = quiet,
+    known: Collection[str] = (),
 ) -> Source:
     """Every table of a file or a folder.
+
+    With official tracks, a file that cannot be read and is named like none of them is left out.
 
     Raises:
         UserError: nothing there, or a file that cannot be read (named).
@@ -63,7 +69,19 @@ def read_source(
     tables: list[Table] = []
     for folder, paths in _by_folder(progress(chosen, total=len(chosen), label="reading")):
         parts = folder.relative_to(source).parts
-        found = [(p, read_file(p, (*parts, stem_of(p)), options, task)) for p in paths]
+        found = []
+        for path in paths:
+            try:
+                found.append((path, read_file(path, (*parts, stem_of(path)), options, task)))
+            except UserError as error:
+                if known and known_track(stem_of(path), known) is None and len(chosen) > 1:
+                    left_out.append(path.relative_to(source).as_posix())
+                elif len(chosen) > 1 and "\n" not in str(error):
+                    raise UserError(
+                        f"{error}\nIf this is no file of scores, move it, or give --only."
+                    ) from None
+                else:
+                    raise
         stacked = frames_of_folder(folder, parts, found, task)
         tables += [stacked] if stacked is not None else [table for _, part in found for table in part]
     return Source(tables, left_out, len(chosen))

@@ -165,6 +165,9 @@ class _Reader:
             role_keys = self._is_columns(simple)
         if role_keys:
             return [self._columns(simple, path, depth)]
+        rows = self._keyed_records(simple, path)
+        if rows is not None:
+            return [rows]
         frames = self._frames(simple, path)
         if frames is not None:
             return [frames]
@@ -297,6 +300,25 @@ class _Reader:
                 f" {int(lengths.sum())}; the scores have {rows} rows."
             )
         return np.repeat(np.array(names, object), lengths)
+
+    def _keyed_records(self, node: dict[str, Any], path: tuple[str, ...]) -> Table | None:
+        """{"1": {"valence": 0.1, "arousal": 0.2}, …}: a dictionary a row under its frame or picture."""
+        first = next(iter(node.values()))
+        if not isinstance(first, Mapping) or not all(isinstance(v, int | float) for v in first.values()):
+            return None
+        columns = self._records(list(node.values()), path)
+        keys = np.array(list(node), object)
+        tracks, frames = split_locations(keys, self._place(path))
+        arrays = {key: self._array(values, path) for key, values in columns.items()}
+        return Table(
+            self._place(path),
+            path,
+            tuple(arrays.values()),
+            tuple(arrays),
+            kind=f"{self.kind}, an entry a frame",
+            frames=frames,
+            tracks=tracks,
+        )
 
     def _frames(self, node: dict[str, Any], path: tuple[str, ...]) -> Table | None:
         """{"video2/00001.jpg": vector, …} or {1: vector, …}: one entry a row; None if it is not that."""

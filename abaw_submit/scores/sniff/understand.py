@@ -14,7 +14,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.columns import Reading, read_columns
 from abaw_submit.scores.sniff.frames import Placed, TrackRows, fill, place, refuse_missing
-from abaw_submit.scores.sniff.names import is_generic, track_names
+from abaw_submit.scores.sniff.names import is_generic, known_track, track_names
 from abaw_submit.scores.sniff.ranges import one_hot, to_scores
 from abaw_submit.scores.sniff.sources import read_source
 from abaw_submit.scores.sniff.table import Options, Table
@@ -80,9 +80,9 @@ def understand(
     Raises:
         UserError: nothing there, something ambiguous (with the option that settles it), or a wrong value.
     """
-    found = read_source(source, options, task, progress)
+    found = read_source(source, options, task, progress, expected.rows if expected is not None else ())
     tables = settle_first_rows(found.tables, expected)
-    readings = [read_columns(table, task, options) for table in tables]
+    tables, readings = _readings(tables, task, options, expected, found.left_out)
     if len({reading.classes for reading in readings}) > 1:
         raise UserError(
             f"{source}: some files hold class numbers, others scores. Give one kind, with --only."
@@ -130,6 +130,29 @@ def understand(
         checked,
         notes,
     )
+
+
+def _readings(
+    tables: Sequence[Table], task: Task, options: Options, expected: Expected | None, left_out: list[str]
+) -> tuple[list[Table], list[Reading]]:
+    """The tables understood; with official tracks, those that are none of them and no scores are left out.
+
+    Raises:
+        UserError: a table that is not understood.
+    """
+    kept, readings = [], []
+    for table in tables:
+        try:
+            readings.append(read_columns(table, task, options))
+            kept.append(table)
+        except UserError:
+            named = expected is None or any(known_track(part, expected.rows) for part in table.path)
+            if named or len(tables) == 1:
+                raise
+            left_out.append("/".join(table.path))
+    if not kept:
+        raise UserError(f"{tables[0].where} and {len(tables) - 1} more hold no scores of official tracks.")
+    return kept, readings
 
 
 def settle_first_rows(tables: Sequence[Table], expected: Expected | None) -> list[Table]:
