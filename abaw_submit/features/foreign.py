@@ -14,7 +14,7 @@ import pandas as pd
 
 from abaw_submit.arrays import F32, F64, Index, Mask
 from abaw_submit.errors import UserError
-from abaw_submit.scores.sniff.columns import Reading, Roles, find_roles, is_location, read_roles
+from abaw_submit.scores.sniff.roles import Reading, Roles, find_roles, is_location, read_roles
 from abaw_submit.scores.sniff.sources import read_file
 from abaw_submit.scores.sniff.table import Options, Table
 from abaw_submit.scores.sniff.words import (

@@ -10,8 +10,9 @@ from abaw_submit.corpus.rows import official_rows
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.files import Scores, write_scores
+from abaw_submit.scores.sniff.assemble import Expected
 from abaw_submit.scores.sniff.table import Options
-from abaw_submit.scores.sniff.understand import Expected, Understood, understand
+from abaw_submit.scores.sniff.understand import Understood, understand
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task
 

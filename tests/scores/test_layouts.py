@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from abaw_submit.scores.files import read_scores
+from abaw_submit.scores.sniff.assemble import Expected
 from abaw_submit.scores.sniff.show import understood_lines
 from abaw_submit.scores.sniff.table import Options
-from abaw_submit.scores.sniff.understand import Expected, understand
+from abaw_submit.scores.sniff.understand import understand
 from abaw_submit.tasks import TASKS
 
 _spec = importlib.util.spec_from_file_location("layouts", Path(__file__).with_name("layouts.py"))

@@ -10,9 +10,10 @@ import pytest
 
 from abaw_submit.errors import UserError
 from abaw_submit.scores.files import read_scores
+from abaw_submit.scores.sniff.assemble import Expected
 from abaw_submit.scores.sniff.pickles import read_pickle
 from abaw_submit.scores.sniff.table import Options
-from abaw_submit.scores.sniff.understand import Expected, understand
+from abaw_submit.scores.sniff.understand import understand
 from abaw_submit.tasks import TASKS
 
 VA = TASKS["VA"]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,14 @@ import pandas as pd
 from abaw_submit.arrays import Index
 from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.dialect import COMMA_NUMBER, Dialect, decode, find_dialect
+from abaw_submit.scores.sniff.header import GAPS, Form, find_form, place_of, skips_header, usual_count
 from abaw_submit.scores.sniff.table import Options, Table
-from abaw_submit.scores.sniff.words import LOCATION, TEXT_ROLES, class_of, looks_named, role_of
-from abaw_submit.tasks import EDITIONS, EXPR, Task
+from abaw_submit.scores.sniff.words import TEXT_ROLES, role_of
+from abaw_submit.tasks import Task
 
 _SAMPLE = 200  # lines that decide about the form; all lines are then held to it
 _SPACES = re.compile(rb"[ \t]+")
 _EDGES = re.compile(rb"(?m)^[ \t]+|[ \t]+$")
-_LABELS_HEADERS = {EXPR.columns_of(edition) for edition in EDITIONS}
-_GAPS = ["", "NA", "N/A", "null", "None", "-", "-nan(ind)", "nan(ind)", "1.#QNAN", "-1.#IND"]
-
-
-@dataclass(frozen=True)
-class _Form:
-    """What was found out about the lines: the header's names, and how the rows are divided."""
-
-    names: tuple[str, ...] | None
-    width: int
-    trailing: bool
-    doubtful: bool
-    notes: tuple[str, ...]
 
 
 def read_text(
@@ -69,11 +56,11 @@ def read_text(
         raw = _SPACES.sub(b"\t", _EDGES.sub(b"", raw))
         starts, ends = _lines(raw, where)
     counts = _delimiters(raw, starts, ends, dialect, where)
-    if comments and len(dialect.split(sample[0].lstrip("# "))) != _usual(counts[comments:]) + 1:
+    if comments and len(dialect.split(sample[0].lstrip("# "))) != usual_count(counts[comments:]) + 1:
         first, sample = comments, sample[1:]  # a remark, no header
     commented = first < comments
-    form = _form(sample, dialect, counts[first:], options, task, _place(where, first), commented)
-    begin = first + (form.names is not None or _skips_header(form))
+    form = find_form(sample, dialect, counts[first:], options, task, place_of(where, first), commented)
+    begin = first + (form.names is not None or skips_header(form))
     if begin >= len(starts):
         raise UserError(f"{where} has a header and no rows.")
     _check_widths(raw, starts, ends, counts, begin, form, dialect, where)
@@ -89,14 +76,6 @@ def read_text(
         notes=form.notes,
         doubtful_first=form.doubtful,
     )
-
-
-def _place(where: str, line: int) -> str:
-    return f"{where}, line {line + 1}"
-
-
-def _skips_header(form: _Form) -> bool:
-    return "header left out" in form.notes
 
 
 def _lines(raw: bytes, where: str) -> tuple[Index, Index]:
@@ -144,104 +123,10 @@ def _delimiters(raw: bytes, starts: Index, ends: Index, dialect: Dialect, where:
         open_at = quotes[np.minimum(ends, len(raw)) - 1] % 2 == 1
         if open_at.any():
             line = int(np.argmax(open_at))
-            raise UserError(f"{_place(where, line)}: a quotation mark without its partner on the line.")
+            raise UserError(f"{place_of(where, line)}: a quotation mark without its partner on the line.")
         found &= quotes % 2 == 0
     places = np.flatnonzero(found)
     return np.searchsorted(places, ends) - np.searchsorted(places, starts)
-
-
-def _form(
-    sample: list[str],
-    dialect: Dialect,
-    counts: Index,
-    options: Options,
-    task: Task | None,
-    where: str,
-    commented: bool,
-) -> _Form:
-    first = sample[0].lstrip("# ") if commented else sample[0]
-    head = dialect.split(first) if dialect.delimiter else [f.strip() for f in first.split(",")]
-    if dialect.delimiter == " " and len(head) == 1 and "," in first:
-        head = [f.strip().strip('"') for f in first.split(",")]
-    body = [dialect.split(line) for line in sample[1:]]
-    width = _usual(counts) + 1
-    trailing = width > 1 and all(row[-1] == "" for row in body) and bool(body)
-    if trailing:
-        width -= 1
-        head = head[:-1] if head[-1] == "" and len(head) == width + 1 else head
-        body = [row[:width] for row in body]
-    named, doubtful = _has_header(head, body, dialect, task)
-    if options.header is not None:
-        named, doubtful = options.header, False
-    if commented and not named and any(not dialect.is_number(f) for f in head):
-        named = True
-    if not named:
-        return _Form(None, width, trailing, doubtful, ())
-    if options.header is None and _only_counts(head[1:] if head[0] == "" else head):
-        return _Form(None, width, trailing, False, ("header left out", "the header only numbers the columns"))
-    if len(head) == width:
-        return _Form(tuple(head), width, trailing, False, ())
-    for columns in _LABELS_HEADERS:  # one integer under eight names, as the organisers want it
-        if tuple(head) == columns and width == 1:
-            return _Form(("expression",), 1, trailing, False, ())
-        if tuple(head[1:]) == columns and width == 2 and role_of(head[0]) is not None:
-            return _Form((head[0], "expression"), 2, trailing, False, ())
-    if (
-        options.columns
-        and re.fullmatch(r"[\d\s,=a-z]+", options.columns)
-        and re.search(r"\d", options.columns)
-    ):
-        return _Form(None, width, trailing, False, ("header left out", "the header has another width"))
-    if width == 1 and trailing and role_of(head[0]) == LOCATION:
-        raise UserError(f"{where}: a blank template, without a single score in it.")
-    raise UserError(
-        f'{where}: the header names {len(head)} columns ("{first[:60]}"), the rows have {width}.'
-        "\nName every column, or choose by position, such as --columns frame=1,2,3."
-    )
-
-
-def _usual(counts: Index) -> int:
-    """Delimiters in most lines; the header's own number if half of the rows have it."""
-    body = counts[1:] if len(counts) > 1 else counts
-    return int(counts[0]) if 2 * (body == counts[0]).sum() >= len(body) else int(np.bincount(body).argmax())
-
-
-def _has_header(
-    head: list[str], body: list[list[str]], dialect: Dialect, task: Task | None
-) -> tuple[bool, bool]:
-    """Whether the first line is a header; and whether it may be one that looks like a row."""
-    numeric = [dialect.is_number(field) or (field != "" and field in _GAPS) for field in head]
-    if all(numeric):
-        if len(head) > 2 and all(f.isdigit() for f in head) and len(set(head)) == len(head):
-            # whole numbers, all different, over rows that are not: `0,1,2,…`, or `1,2,4,6,…` for AUs
-            decimals = sum(not field.isdigit() for row in body for field in row)
-            whole = sum(len(row) for row in body) - decimals
-            return decimals > whole, bool(body) and decimals <= whole and _rises(head)
-        return False, bool(body) and _only_counts(head)
-    if head[0] == "" and all(numeric[1:]):
-        return _only_counts(head[1:]), False
-    if all(class_of(field) is not None for row in [head, *body] for field in row) and len(head) == 1:
-        return False, False  # the names of classes, one a row
-    if not body:
-        return any(looks_named(field, task) for field in head), False
-    for k, field in enumerate(head):
-        below = [row[k] for row in body if k < len(row)]
-        if field and not numeric[k] and below and all(dialect.is_number(b) for b in below):
-            return True, False
-    return len(head) != len(body[0]) or any(looks_named(field, task) for field in head), False
-
-
-def _rises(head: list[str]) -> bool:
-    """Whether fields are whole numbers, each larger than the last: `0,1,2,…`, or `1,2,4,6,…` for AUs."""
-    return all(field.isdigit() for field in head) and all(
-        int(a) < int(b) for a, b in itertools.pairwise(head)
-    )
-
-
-def _only_counts(head: list[str]) -> bool:
-    """Whether fields are 0, 1, 2, … or 1, 2, 3, …, as programs write over unnamed columns."""
-    first = 1 if len(head) > 1 and head[0] == "1" else 0
-    return head == [str(k + first) for k in range(len(head))]
 
 
 def _check_widths(
@@ -250,7 +135,7 @@ def _check_widths(
     ends: Index,
     counts: Index,
     begin: int,
-    form: _Form,
+    form: Form,
     dialect: Dialect,
     where: str,
 ) -> None:
@@ -260,7 +145,7 @@ def _check_widths(
         line = begin + int(wrong[0])
         text = raw[starts[line] : ends[line]].decode()[:60].replace("\t", " ")
         raise UserError(
-            f'{_place(where, line)}: {int(counts[line]) + 1 - form.trailing} values in "{text}";'
+            f'{place_of(where, line)}: {int(counts[line]) + 1 - form.trailing} values in "{text}";'
             f" expected {form.width} ({dialect.text()})."
         )
     if form.trailing:
@@ -269,7 +154,7 @@ def _check_widths(
         if len(full):
             line = begin + int(full[0])
             raise UserError(
-                f"{_place(where, line)}: a value in a last column that is empty in the other rows."
+                f"{place_of(where, line)}: a value in a last column that is empty in the other rows."
             )
 
 
@@ -278,7 +163,7 @@ def _parse(
     starts: Index,
     ends: Index,
     begin: int,
-    form: _Form,
+    form: Form,
     dialect: Dialect,
     options: Options,
     where: str,
@@ -290,7 +175,7 @@ def _parse(
     body = raw[int(starts[begin]) : int(ends[-1])]
     if any(numeric) and _words_of_truth(body):
         _first_bad(raw, starts, ends, begin, form, dialect, numeric, options, where)
-    gaps = ["nan", "NaN", "NAN", "Nan", "-nan", *(_GAPS if options.missing != "refuse" else [])]
+    gaps = ["nan", "NaN", "NAN", "Nan", "-nan", *(GAPS if options.missing != "refuse" else [])]
     try:
         frame: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]
             io.BytesIO(body),
@@ -359,7 +244,7 @@ def _first_bad(
     starts: Index,
     ends: Index,
     begin: int,
-    form: _Form,
+    form: Form,
     dialect: Dialect,
     numeric: list[bool],
     options: Options,
@@ -370,7 +255,7 @@ def _first_bad(
     Raises:
         UserError: file, line, column, what was found.
     """
-    allowed = set(_GAPS) if options.missing != "refuse" else set()
+    allowed = set(GAPS) if options.missing != "refuse" else set()
     for line in range(begin, len(starts)):
         fields = dialect.split(raw[starts[line] : ends[line]].decode())
         for k, field in enumerate(fields[: form.width]):
@@ -379,7 +264,7 @@ def _first_bad(
                 found = f'"{field[:40]}"' if field else "nothing"
                 more = (
                     " If it stands for a missing row, add --missing nearest|line|nan."
-                    if field in _GAPS
+                    if field in GAPS
                     else ""
                 )
-                raise UserError(f"{_place(where, line)}: {found} in {column}; expected a number.{more}")
+                raise UserError(f"{place_of(where, line)}: {found} in {column}; expected a number.{more}")
