@@ -127,7 +127,7 @@ def read_roles(table: Table, roles: Roles, reading: Reading, chosen: Sequence[in
     """Fill in tracks, frames and times.
 
     Raises:
-        UserError: two columns that differ about the track or the frame; frames that are no whole numbers.
+        UserError: two columns that differ about the track or the frame; frames that are not whole numbers.
     """
     for k in [*roles.all_of(LOCATION), *roles.all_of(TRACK), *roles.all_of(INDEX)]:
         if table.is_text(k):
@@ -183,7 +183,7 @@ def _frame_column(table: Table, column: int) -> Index:
     found = [frame_number(str(v)) for v in values]
     if None in found:
         row = found.index(None)
-        raise UserError(f'{table.row_name(row)}: "{str(values[row])[:40]}" is no frame number.')
+        raise UserError(f'{table.row_name(row)}: "{str(values[row])[:40]}" is not a frame number.')
     return np.array(found, np.int64)
 
 

@@ -250,7 +250,7 @@ def _first_bad(
     options: Options,
     where: str,
 ) -> None:
-    """Name the first field that is no number; return if there is none.
+    """Name the first field that is not a number; return if there is none.
 
     Raises:
         UserError: file, line, column, what was found.
