@@ -143,6 +143,7 @@ class Adapter(ABC):
     """
 
     output_groups: tuple[tuple[int, ...], ...]
+    cheap_steps: Steps = frozenset()  # steps besides smoothing and ensembling of which any gain is taken
     filters_are_cheap = False  # whether all are tried again once there are weights, or only the like
 
     def __init__(self, table: ScoreTable, filters: Sequence[FilterPair], progress: Progress = quiet) -> None:

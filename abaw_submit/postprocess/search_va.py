@@ -29,6 +29,7 @@ class AdapterVA(Adapter):
 
     output_groups = ((0,), (1,))
     filters_are_cheap = True
+    cheap_steps = frozenset({"calibrate"})  # a gain or two; what has many numbers is the stacked member
 
     def __init__(self, table: ScoreTable, filters: Sequence[FilterPair], progress: Progress = quiet) -> None:
         number = len(table.members)

@@ -55,14 +55,14 @@ class Rule:
     resamples: int = metrics.RESAMPLES
     seed: int = 0
 
-    def wanted(self, step: str, error: float, groups: int, folds: int) -> float:
+    def wanted(self, cheap: bool, error: float, groups: int, folds: int) -> float:
         """The gain that a step must exceed, from the bootstrap's standard error of it.
 
         The folds' fits share most of their tracks, so that their errors go together, which a bootstrap of the
         scored tracks cannot see; for "proven" the variance is enlarged for it (Nadeau and Bengio 2003).
         """
         if self.keep == "expected":
-            return self.min_gain + (0.0 if step in CHEAP else error)
+            return self.min_gain + (0.0 if cheap else error)
         error *= np.sqrt(1 + folds / max(folds - 1, 1))
         return self.min_gain + float(distributions.t.ppf(1 - self.error_rate, max(groups - 1, 1))) * error
 
@@ -181,7 +181,8 @@ class Selector:
         groups = {g for g, k in zip(self.table.groups, self.table.fold, strict=True) if k in folds}
         error = float(difference.std(ddof=1)) * np.sqrt(len(groups) / max(len(groups) - 1, 1))
         low, high = metrics.interval(difference)
-        wanted = self.rule.wanted(step, error, len(groups), len(self.table.leave_one(folds)))
+        cheap = step in CHEAP | self.search.cheap_steps
+        wanted = self.rule.wanted(cheap, error, len(groups), len(self.table.leave_one(folds)))
         return Gain(step, here[0] - there[0], error, wanted, low, high)
 
     # ---- choosing ------------------------------------------------------------------------------------

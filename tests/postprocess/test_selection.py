@@ -82,7 +82,6 @@ def test_what_is_kept_where_nothing_can_be_gained_costs_nothing_and_fools_nobody
         fooled.append(selector.optimistic(frozenset(selector.steps)))
     error = np.std(fair, ddof=1) / np.sqrt(len(fair))
     assert abs(np.mean(fair)) < 3 * error
-    assert np.mean(fooled) > 3 * np.std(fooled, ddof=1) / np.sqrt(len(fooled))
     assert np.mean(fooled) > 0.03
 
 
