@@ -112,6 +112,9 @@ def _disturb(job: Job, folder: Path, after_s: float, how: str, count: Count) -> 
     except subprocess.TimeoutExpired:
         count.hit += 1
         workers[0].send_signal(signal.SIGKILL if how == "kill" else signal.SIGTERM)
+        if how == "kill":  # what it started may hold its end of the pipe a little longer
+            workers[0].wait()
+            return
         said = _end(workers[0], count)
         if how == "stop" and workers[0].returncode not in (143, 0, -15):  # -15: before Python could listen
             count.bad.append(f"SIGTERM: exit {workers[0].returncode}: {said.strip()[-200:]}")
