@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
 from abaw_submit.report.blocks import Section, Table, Text
 
 OPEN_ROWS = 12
+SUMMARY_NAME = "summary.csv"  # written by `crop`
+USUAL_DIFFERENCE_ROWS = 2  # official counts are up to this far from what sound containers hold
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,36 @@ def read_ledgers(crops: Path) -> dict[str, TrackLedger]:
     return out
 
 
-def ledger_section(ledgers: dict[str, TrackLedger]) -> Section:
-    """Where the rows' pictures come from, over all tracks, and the tracks with the fewest faces."""
+def decoding_table(crops: Path) -> Table | None:
+    """Tracks whose video did not give what was expected: bad packets, pictures lost or without a row, or a
+    count of decoded pictures more than two away from the official one. None if there is no such track.
+    """
+    path = crops / SUMMARY_NAME
+    if not path.is_file():
+        return None
+    rows = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            decoded, official = line.get("decoded") or "", line.get("official") or ""
+            damage = [line.get(name) or "0" for name in ("bad_packets", "lost", "without_row")]
+            known = decoded.isdecimal() and official.isdecimal()
+            far = known and abs(int(decoded) - int(official)) > USUAL_DIFFERENCE_ROWS
+            if line["track"] != "total" and (far or any(cell != "0" for cell in damage)):
+                rows.append([line["track"], decoded, official, *damage])
+    if not rows:
+        return None
+    return Table(
+        ["track", "pictures decoded", "official rows", "bad packets", "pictures lost", "without a row"],
+        rows,
+        "Videos that did not give what was expected; their rows keep their places by the time stamps.",
+        open_rows=OPEN_ROWS,
+    )
+
+
+def ledger_section(ledgers: dict[str, TrackLedger], decoding: Table | None = None) -> Section:
+    """Where the rows' pictures come from, over all tracks, the tracks with the fewest faces, and what
+    `decoding_table` found.
+    """
     rows = sum(x.rows for x in ledgers.values())
     found = sum(x.found for x in ledgers.values())
     meaning = {
@@ -74,5 +105,6 @@ def ledger_section(ledgers: dict[str, TrackLedger]) -> Section:
                 "Fewest faces first.",
                 open_rows=OPEN_ROWS,
             ),
+            *([decoding] if decoding else []),
         ],
     )

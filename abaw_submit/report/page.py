@@ -16,7 +16,7 @@ from abaw_submit.report.blocks import Player, Section
 from abaw_submit.report.charts import THEME
 from abaw_submit.report.drift_part import drift_section
 from abaw_submit.report.find import Run, TaskRun, selection
-from abaw_submit.report.ledgers import TrackLedger, ledger_section, read_ledgers
+from abaw_submit.report.ledgers import TrackLedger, decoding_table, ledger_section, read_ledgers
 from abaw_submit.report.methods_part import methods_section, reproduce_section
 from abaw_submit.report.recipe_part import recipe_section
 from abaw_submit.report.results import Results, read_results
@@ -62,7 +62,8 @@ def page(
         require("`report --faces`", ["faces"])
     ledgers = read_ledgers(run.work / "crops")
     sections = [_task_section(run, task, boards, annotations, ledgers, faces) for task in run.tasks]
-    parts = [p for p in (ledger_section(ledgers) if ledgers else None, crops_section(run)) if p]
+    faces_part = ledger_section(ledgers, decoding_table(run.work / "crops")) if ledgers else None
+    parts = [p for p in (faces_part, crops_section(run)) if p]
     sections.append(Section("The run", [], [*parts, stages_section(run)]))
     sections.append(
         Section("For a paper", [], [methods_section(run, boards), reproduce_section(run, config)])
