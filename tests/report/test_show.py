@@ -116,22 +116,9 @@ def train_a_run(root, make_video, make_crops):
     crops = "work/tiny/crops"
     run("finetune", "--task", "VA", "--crops", crops, *truth, "--out", here / "encoder_0", *VIT)
     visual, audio = "work/tiny/features/mae_va_0", "work/tiny/features/logmel"
-    run(
-        "extract", "--extractor", "mae", "--checkpoint", here / "encoder_0", "--crops", crops, "--out", visual
-    )
-    run(
-        "extract",
-        "--jobs",
-        1,
-        "--extractor",
-        "logmel",
-        "--videos",
-        "videos",
-        "--crops",
-        crops,
-        "--out",
-        audio,
-    )
+    extract = ["extract", "--jobs", 1, "--crops", crops]  # workers of earlier tests stand in another folder
+    run(*extract, "--extractor", "mae", "--checkpoint", here / "encoder_0", "--out", visual)
+    run(*extract, "--extractor", "logmel", "--videos", "videos", "--out", audio)
     features = ["--features", visual, "--features", audio]
     run("train", "--task", "VA", *features, *truth, "--out", here / "fold_0", "--clip-rows", 16, *TMF)
 

@@ -73,7 +73,11 @@ def test_pack_knows_what_format_was_asked_for(va, tmp_path):
     error = run("pack", out, "--out", tmp_path / "va.zip").exception
     assert "Nothing says which task" in str(error)
     result = run("pack", out, "--out", tmp_path / "va.zip", "--task", "VA")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
+    assert "is changed since" in str(result.exception)
+    out.with_name(out.name + ".record.json").unlink()  # as the message says: a file of one's own from now on
+    result = run("pack", out, "--out", tmp_path / "va.zip", "--task", "VA")
+    assert result.exit_code == 0, result.exception
     assert "Completeness was not checked" in result.output
 
 

@@ -128,7 +128,7 @@ def test_odd_inputs_are_refused(submission, tmp_path):
         pack([other], tmp_path / "s.zip", "VA")
     with pytest.raises(UserError, match="No file"):
         pack([tmp_path / "none.txt"], tmp_path / "s.zip", "VA")
-    with pytest.raises(UserError, match=r"expected one that ends in .zip"):
+    with pytest.raises(UserError, match=r"does not end in \.zip"):
         pack([path], tmp_path / "s.tar", "VA")
 
 
