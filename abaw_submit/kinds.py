@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
-from abaw_submit.tasks import Decision
 
 Array = npt.NDArray[Any]
 THRESHOLD = 0.5  # a probability from here on is a 1

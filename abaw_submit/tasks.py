@@ -6,9 +6,9 @@ Source: the organisers' readme, as gathered in docs/reference/formats.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError, suggest
 
 if TYPE_CHECKING:
@@ -30,15 +30,6 @@ CE_COLUMNS = (
 )
 EDITIONS = tuple(range(1, 12))
 LATEST_EDITION = 10
-
-
-class Decision(Enum):
-    """How scores become labels."""
-
-    THRESHOLD = "threshold"  # AU: one 0/1 per column
-    ARGMAX = "argmax"  # EXPR: one class index
-    CLIP = "clip"  # VA: the value itself, inside [-1, 1]
-    PARTS = "parts"  # MTL: each part by its own rule
 
 
 @dataclass(frozen=True)

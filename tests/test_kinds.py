@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
+from abaw_submit.decisions import Decision
 from abaw_submit.kinds import KINDS
-from abaw_submit.tasks import AH, AU, EXPR, MTL, TASKS, VA, Decision
+from abaw_submit.tasks import AH, AU, EXPR, MTL, TASKS, VA
 
 BINARY, CATEGORICAL, CONTINUOUS = (KINDS[d] for d in (Decision.THRESHOLD, Decision.ARGMAX, Decision.CLIP))
 

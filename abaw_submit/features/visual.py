@@ -15,8 +15,8 @@ from abaw_submit.corpus.crops import crop_path, load_crop
 from abaw_submit.corpus.ledger import Ledger, read_ledger
 from abaw_submit.features.views import view_of
 from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
-from abaw_submit.models.encoder import load_encoder
 from abaw_submit.models.weights.options import WeightOptions
+from abaw_submit.models.weights.pictures import load_encoder
 from abaw_submit.prefetch import ahead
 from abaw_submit.store import fingerprint
 

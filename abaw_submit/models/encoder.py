@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +17,7 @@ from torch import Tensor, nn
 
 from abaw_submit.errors import UserError
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, VitSize
-from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.models.weights.pool import pool_features
-from abaw_submit.models.weights.read import read_weights as read_weights
 
 _NEEDED = ("cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight")
 
@@ -103,29 +100,6 @@ def build_vit(size: VitSize, *, drop_path: float = 0.0, pooled: bool = True) -> 
 def new_encoder(size: VitSize, *, drop_path: float = 0.0) -> Encoder:
     """An encoder with random weights."""
     return _vit_encoder(size, drop_path)
-
-
-def load_encoder(
-    source: Path | str,
-    *,
-    options: WeightOptions | None = None,
-    drop_path: float = 0.0,
-    finetune: bool = False,
-) -> Encoder:
-    """An encoder with trained weights, in evaluation mode: `models.weights.pictures.load_picture_encoder`.
-
-    Args:
-        source: a checkpoint folder of this project, a weights file, or a timm name.
-        options: pooling, size, normalisation, prefix and heads, where they are not the source's own.
-        drop_path: stochastic depth, for further training.
-        finetune: further training follows: pre-trained masked autoencoders start with a fresh `fc_norm`.
-
-    Raises:
-        UserError: no such file or name, or weights that do not fit exactly.
-    """
-    from abaw_submit.models.weights.pictures import load_picture_encoder
-
-    return load_picture_encoder(source, options, drop_path=drop_path, finetune=finetune)
 
 
 def size_of_state(state: Mapping[str, Tensor], where: str, heads: int) -> VitSize:

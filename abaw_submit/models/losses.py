@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from abaw_submit.decisions import Decision
 from abaw_submit.models.parallel import global_sum
-from abaw_submit.tasks import Decision, Task, part_slices
+from abaw_submit.tasks import Task, part_slices
 
 
 def class_weights(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from abaw_submit.models.encoder import build_vit
+from abaw_submit.models.positions import sincos_positions
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, DecoderSize, VitSize
 
 
@@ -139,26 +140,3 @@ def patchify(images: Tensor, patch_px: int) -> Tensor:
     rows, columns = height // patch_px, width // patch_px
     split = images.reshape(batch, channels, rows, patch_px, columns, patch_px)
     return split.permute(0, 2, 4, 3, 5, 1).reshape(batch, rows * columns, patch_px**2 * channels)
-
-
-def sincos_positions(dim: int, side: int) -> Tensor:
-    """Fixed 2-D sine-cosine position embeddings with a zero row for the class token.
-
-    Half of the width encodes the column and half the row, as in the official code.
-
-    Args:
-        dim: width; a multiple of 4.
-        side: patches along one side.
-
-    Returns:
-        (1, 1 + side * side, dim) float32.
-    """
-    quarter = dim // 4
-    rates = 1.0 / 10000 ** (torch.arange(quarter, dtype=torch.float64) / quarter)
-    steps = torch.arange(side, dtype=torch.float64)
-    waves = steps[:, None] * rates
-    line = torch.cat([waves.sin(), waves.cos()], 1)  # (side, dim / 2)
-    column = line[None, :, :].expand(side, side, -1)
-    row = line[:, None, :].expand(side, side, -1)
-    grid = torch.cat([column, row], -1).reshape(side * side, dim)
-    return torch.cat([torch.zeros(1, dim, dtype=torch.float64), grid])[None].float()

@@ -9,9 +9,9 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.scores.files import Scores
-from abaw_submit.tasks import Decision
 
 KNOTS = 101
 FINE_KNOTS = 1001  # for restoring: the rarest action units are present in one row of a hundred

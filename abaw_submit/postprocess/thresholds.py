@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.arrays import F64, Index
+from abaw_submit.decisions import Decision
 from abaw_submit.metrics import f1_of_confusion
 from abaw_submit.postprocess import calibration
-from abaw_submit.tasks import Decision, Task
+from abaw_submit.tasks import Task
 
 
 def best_threshold(negatives: F64, positives: F64) -> tuple[int, float]:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.multitask import part_of
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
-from abaw_submit.tasks import Decision, Task
+from abaw_submit.tasks import Task
 
 STARTS = 24  # orders tried; the best balanced division of them is taken
 DIGITS = 12  # rounding before every comparison: the last bits of a sum differ between machines

@@ -16,14 +16,16 @@ from torch import Tensor, nn
 
 from abaw_submit.arrays import F32, U8, Index, Mask
 from abaw_submit.corpus.ledger import nearest_found
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
-from abaw_submit.models.encoder import Encoder, load_encoder, new_encoder
+from abaw_submit.models.encoder import Encoder, new_encoder
 from abaw_submit.models.losses import activate, class_shares, class_weights, soften, task_loss
 from abaw_submit.models.sequence.network import bounded
 from abaw_submit.models.settings import VitSize
+from abaw_submit.models.weights.pictures import load_encoder
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
-from abaw_submit.tasks import Decision, Task, part_slices
+from abaw_submit.tasks import Task, part_slices
 from abaw_submit.training.augment import augment
 from abaw_submit.training.fold import FoldInputs, FoldTraining
 from abaw_submit.training.loop import SAVE_EVERY_S, Fit, shuffled

@@ -11,11 +11,12 @@ import numpy.typing as npt
 
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.multitask import part_of
+from abaw_submit.decisions import Decision
 from abaw_submit.metrics import f1_of_confusion, score
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores, write_scores
 from abaw_submit.store import Stage, atomic_path, write_text
-from abaw_submit.tasks import AH, Decision, Task, part_slices
+from abaw_submit.tasks import AH, Task, part_slices
 
 VALIDATION_NAME = "scores_validation.h5"
 TEST_NAME = "scores_test.h5"

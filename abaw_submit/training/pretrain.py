@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from abaw_submit.arrays import U8, Index
 from abaw_submit.corpus.ledger import LEDGER_NAME
 from abaw_submit.errors import UserError
-from abaw_submit.models.encoder import build_vit, read_weights, size_of_state
+from abaw_submit.models.encoder import build_vit, size_of_state
 from abaw_submit.models.mae import MaskedAutoencoder
 from abaw_submit.models.settings import DecoderSize, VitSize
+from abaw_submit.models.weights.read import read_weights
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.training.augment import random_crop

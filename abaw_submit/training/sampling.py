@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from abaw_submit.arrays import F32, F64, Index
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
-from abaw_submit.tasks import Decision, Task
+from abaw_submit.tasks import Task
 
 VA_CELLS = 5  # valence and arousal are balanced over a grid of so many by so many cells
 

@@ -15,12 +15,12 @@ from abaw_submit.arrays import F32, F64, Index, Mask
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import WEIGHTS_NAME, read_config
-from abaw_submit.models.encoder import read_weights
 from abaw_submit.models.losses import activate, class_weights, task_loss
 from abaw_submit.models.sequence.network import SequenceNetwork
 from abaw_submit.models.sequence.registry import build_model
 from abaw_submit.models.sequence.streams import Stream
 from abaw_submit.models.settings import SequenceSize
+from abaw_submit.models.weights.read import read_weights
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task, any_task, part_slices

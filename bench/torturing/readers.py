@@ -74,7 +74,7 @@ def array_files(root: Path) -> dict[str, Reader]:
     from abaw_submit.features.cache import read_features, write_features
     from abaw_submit.features.importers import import_folder
     from abaw_submit.models.checkpoint import LAST_NAME, read_last, write_last
-    from abaw_submit.models.encoder import read_weights
+    from abaw_submit.models.weights.read import read_weights
     from abaw_submit.scores.files import Scores, read_scores, write_scores
     from abaw_submit.tasks import VA
 

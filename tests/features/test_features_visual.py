@@ -9,9 +9,10 @@ from abaw_submit.corpus.crops import load_crop
 from abaw_submit.errors import UserError
 from abaw_submit.features.visual import EncoderFeatures, visual_features
 from abaw_submit.models.checkpoint import write_config
-from abaw_submit.models.encoder import load_encoder, new_encoder
+from abaw_submit.models.encoder import new_encoder
 from abaw_submit.models.settings import VitSize
 from abaw_submit.models.weights.options import WeightOptions
+from abaw_submit.models.weights.pictures import load_encoder
 
 SIZE = VitSize(img_size_px=32, patch_px=8, dim=24, depth=1, heads=2)
 

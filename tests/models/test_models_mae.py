@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from abaw_submit.models.mae import MaskedAutoencoder, patchify, sincos_positions
+from abaw_submit.models.mae import MaskedAutoencoder, patchify
+from abaw_submit.models.positions import sincos_positions
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, DecoderSize, VitSize
 
 SIZE = VitSize(img_size_px=32, patch_px=8, dim=64, depth=2, heads=2)

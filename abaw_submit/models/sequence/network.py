@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.decisions import Decision
 from abaw_submit.models.losses import OUTPUTS
 from abaw_submit.models.parallel import GlobalBatchNorm
 from abaw_submit.models.sequence.fusion import Concatenation, GatedCrossAttention
 from abaw_submit.models.sequence.streams import PICTURE, SOUND, Stream, columns_of, drop_one_kind, streams_of
 from abaw_submit.models.settings import SequenceSize
-from abaw_submit.tasks import Decision, Task, part_slices
+from abaw_submit.tasks import Task, part_slices
 
 
 class SequenceNetwork(nn.Module):

@@ -14,7 +14,7 @@ from abaw_submit.models.encoder import Encoder
 from abaw_submit.models.weights.beside import timm_config
 from abaw_submit.models.weights.families import FAMILIES
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.pictures import HUB, TIMM, encoder_of, load_picture_encoder, plan_of
+from abaw_submit.models.weights.pictures import HUB, TIMM, encoder_of, load_encoder, plan_of
 from abaw_submit.models.weights.plan import Plan
 from abaw_submit.models.weights.read import read_file
 from abaw_submit.models.weights.speech import load_speech
@@ -65,7 +65,7 @@ def describe(source: str, options: WeightOptions) -> About:
     """Look at weights, load them strictly, and say what they are.
 
     Args:
-        source: what `load_picture_encoder`, `load_speech` or `load_vggish` takes.
+        source: what `load_encoder`, `load_speech` or `load_vggish` takes.
         options: what the user says of them.
     """
     about = About(source, _kind(source))
@@ -124,7 +124,7 @@ def _files(source: str) -> dict[str, str]:
 def _picture(about: About, options: WeightOptions) -> None:
     plan = plan_of(about.source, options)
     if plan is None:
-        encoder = load_picture_encoder(about.source, options)
+        encoder = load_encoder(about.source, options=options)
         _family(about, "timm")
     else:
         _family(about, plan.family)

@@ -27,10 +27,10 @@ TIMM = "timm:"
 HUB = ("hf-hub:", "hf_hub:")
 
 
-def load_picture_encoder(
+def load_encoder(
     source: Path | str,
-    options: WeightOptions | None = None,
     *,
+    options: WeightOptions | None = None,
     drop_path: float = 0.0,
     finetune: bool = False,
 ) -> Encoder:
@@ -62,7 +62,7 @@ def plan_of(source: Path | str, options: WeightOptions, *, finetune: bool = Fals
     """How a local file or folder is to be loaded; None for a name whose weights timm fetches.
 
     Raises:
-        UserError: see `load_picture_encoder`.
+        UserError: see `load_encoder`.
     """
     text = str(source)
     if text.startswith(TIMM) and "@" in text:

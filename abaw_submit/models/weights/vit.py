@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from abaw_submit.errors import UserError
+from abaw_submit.models.positions import sincos_positions
 
 _FOREIGN = (".gamma_1", ".q_bias", ".relative_position_bias_table")  # of EVA, BEiT and Swin
 
@@ -218,8 +219,6 @@ def fit_positions(positions: Tensor, spec: VitSpec) -> Tensor:
 
 def has_fixed_positions(positions: Tensor) -> bool:
     """Whether positions are the sine-cosine table of the MAE code, which it never trains."""
-    from abaw_submit.models.mae import sincos_positions
-
     side = math.isqrt(positions.shape[1] - 1)
     if side * side + 1 != positions.shape[1] or positions.shape[2] % 4:
         return False

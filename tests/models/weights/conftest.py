@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.models.mae import sincos_positions
+from abaw_submit.models.positions import sincos_positions
 
 SIDE, PATCH, DIM, DEPTH, HEADS = 32, 8, 64, 2, 4
 State = dict[str, Tensor]

@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from abaw_submit.errors import UserError
-from abaw_submit.models.encoder import load_encoder
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.pictures import plan_of
+from abaw_submit.models.weights.pictures import load_encoder, plan_of
 
 SIDE = 32
 

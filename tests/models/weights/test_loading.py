@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import write_config, write_weights
-from abaw_submit.models.encoder import load_encoder, new_encoder
+from abaw_submit.models.encoder import new_encoder
 from abaw_submit.models.settings import VitSize
 from abaw_submit.models.weights.options import WeightOptions, three_numbers
-from abaw_submit.models.weights.pictures import plan_of
+from abaw_submit.models.weights.pictures import load_encoder, plan_of
 from abaw_submit.models.weights.read import read_file
 
 SMALL = VitSize(img_size_px=32, patch_px=8, dim=64, depth=2, heads=4)
