@@ -68,8 +68,8 @@ def extract(
     Example: abaw-submit extract --extractor mae --checkpoint checkpoints/demo/va/encoder_0 --crops crops/ --out features/mae
     """  # noqa: E501 - a command to copy
     from abaw_submit.corpus.tracklists import named_tracks
-    from abaw_submit.features.extract import Extraction
     from abaw_submit.features.extract import extract as work
+    from abaw_submit.features.job import Extraction
 
     options = weight_options_of(said)
     job = Extraction(

@@ -49,11 +49,19 @@ def load_crop(path: Path | str, size_px: int) -> npt.NDArray[np.uint8]:
     Raises:
         UserError: the file is missing or cannot be decoded.
     """
+    return decode_crop(read_crop(path), size_px, str(path))
+
+
+def read_crop(path: Path | str) -> bytes:
+    """The bytes of a picture file.
+
+    Raises:
+        UserError: the file is missing.
+    """
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(f"No picture at {path}. Make the crops again with `abaw-submit crop`.") from None
-    return decode_crop(data, size_px, str(path))
 
 
 def decode_crop(data: bytes, size_px: int, where: str = "picture") -> npt.NDArray[np.uint8]:

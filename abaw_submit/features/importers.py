@@ -14,9 +14,10 @@ from abaw_submit.corpus.ledger import read_ledger
 from abaw_submit.corpus.rows import official_rows
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import feature_path, is_features_file, write_features
-from abaw_submit.features.extract import ExtractReport, TrackResult, cropped_tracks
 from abaw_submit.features.foreign import FeatureRows, read_table
+from abaw_submit.features.job import ExtractReport, TrackResult
 from abaw_submit.features.segments import frame_intervals, row_edges, spread
+from abaw_submit.features.sources import cropped_tracks
 from abaw_submit.features.units import FeatureOptions, Unit, find_units
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.frames import TrackRows, first_frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -10,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from abaw_submit.arrays import F32, FLOAT16_MAX, U8
-from abaw_submit.corpus.crops import crop_path, load_crop
+from abaw_submit.arrays import F16, F32, FLOAT16_MAX, U8
+from abaw_submit.corpus.crops import crop_path, decode_crop, read_crop
 from abaw_submit.corpus.ledger import Ledger, read_ledger
 from abaw_submit.features.views import view_of
 from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
@@ -90,39 +91,52 @@ class EncoderFeatures:
 
 def visual_features(
     folder: Path | str,
-    extractor: VisualExtractor,
+    asked: Sequence[tuple[VisualExtractor, int]],
     *,
     batch: int = 64,
     threads: int = 1,
-    view: int = 1,
-) -> tuple[npt.NDArray[np.float16], Ledger]:
-    """One vector per row of a track that has a crop, decoded ahead by threads while the encoder works.
+) -> tuple[list[F16], Ledger]:
+    """Vectors of the rows of a track that have a crop, by several extractors over one reading of the crops.
 
-    A batch never holds rows of two tracks, so a track's numbers do not depend on the others.
+    Threads decode ahead while the extractors work. A batch never holds rows of two tracks, and each
+    extractor gets the batches that it would get alone, so its numbers do not depend on the other tracks or
+    extractors.
 
     Args:
         folder: `crops/<track>`, with its ledger.
-        extractor: what turns pictures into vectors.
+        asked: extractors, each with how many views of every crop it looks at (`views.view_of`).
         batch: pictures at a time.
         threads: threads that decode.
-        view: which view of every crop, as in `views.view_of`.
 
     Returns:
-        values (rows, dim), zeros where the row has no crop (`found` is False), and the ledger.
+        For each extractor (views, rows, dim), zeros where the row has no crop (`found` is False); and the
+        ledger.
 
     Raises:
         UserError: the ledger or a crop is missing or broken.
     """
     ledger = read_ledger(folder)
-    values = np.zeros((len(ledger), extractor.dim), np.float16)
+    made = [np.zeros((views, len(ledger), extractor.dim), np.float16) for extractor, views in asked]
     rows = ledger.row[ledger.found]
     batches = [rows[at : at + batch] for at in range(0, len(rows), batch)]
+    looks = sorted({(e.size_px, view) for e, views in asked for view in range(1, views + 1)})
 
-    def load(part: npt.NDArray[np.int64]) -> U8:
-        crops = [load_crop(crop_path(folder, int(row)), extractor.size_px) for row in part]
-        return np.stack([view_of(crop, view, int(row)) for crop, row in zip(crops, part, strict=True)])
+    def load(part: npt.NDArray[np.int64]) -> dict[tuple[int, int], U8]:
+        pictures = {look: np.empty((len(part), look[0], look[0], 3), np.uint8) for look in looks}
+        for at, row in enumerate(part.tolist()):
+            path = crop_path(folder, row)
+            data = read_crop(path)
+            for size_px in {size_px for size_px, _ in looks}:
+                crop = decode_crop(data, size_px, str(path))
+                for look in looks:
+                    if look[0] == size_px:
+                        pictures[look][at] = view_of(crop, look[1], row)
+        return pictures
 
     with ThreadPoolExecutor(threads) as pool:
-        for part, images in zip(batches, ahead(pool, load, batches, threads + 1), strict=True):
-            values[part - 1] = np.clip(extractor(images), -FLOAT16_MAX, FLOAT16_MAX)
-    return values, ledger
+        for part, pictures in zip(batches, ahead(pool, load, batches, threads + 1), strict=True):
+            for values, (extractor, views) in zip(made, asked, strict=True):
+                for view in range(1, views + 1):
+                    vectors = extractor(pictures[extractor.size_px, view])
+                    values[view - 1, part - 1] = np.clip(vectors, -FLOAT16_MAX, FLOAT16_MAX)
+    return made, ledger

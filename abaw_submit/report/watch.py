@@ -14,7 +14,8 @@ from abaw_submit.corpus.tracks import VIDEO_SUFFIXES
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.faces.detect import DetectorSpec
 from abaw_submit.faces.settings import CropSettings
-from abaw_submit.features.extract import Extraction, extract
+from abaw_submit.features.extract import extract
+from abaw_submit.features.job import Extraction
 from abaw_submit.features.registry import AUDIO, get_extractor
 from abaw_submit.postprocess.ensemble import average_folds
 from abaw_submit.postprocess.recipe import apply_recipe, read_recipe

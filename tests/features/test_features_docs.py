@@ -22,9 +22,9 @@ def examples():
 
 
 def test_the_visual_one(examples, tmp_path, make_crops):
-    values, _ = visual_features(make_crops(tmp_path / "102", rows=3), examples["MeanColour"]())
-    assert values.shape == (3, 3)
-    assert values.all()
+    made, _ = visual_features(make_crops(tmp_path / "102", rows=3), [(examples["MeanColour"](), 1)])
+    assert made[0].shape == (1, 3, 3)
+    assert made[0].all()
 
 
 def test_the_audio_one(examples, tmp_path, make_video):

@@ -10,8 +10,10 @@ import pytest
 from abaw_submit.audio.sound import RATE_HZ
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import list_tracks, read_features, read_fingerprint
-from abaw_submit.features.extract import Extraction, extract, video_of
+from abaw_submit.features.extract import extract
+from abaw_submit.features.job import Extraction
 from abaw_submit.features.registry import EXTRACTORS, get_extractor
+from abaw_submit.features.sources import video_of
 
 
 class Colour:

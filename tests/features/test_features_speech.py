@@ -8,7 +8,8 @@ from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Feat
 from abaw_submit.audio.align import Window, windows
 from abaw_submit.audio.sound import RATE_HZ, Block
 from abaw_submit.errors import UserError
-from abaw_submit.features.extract import Extraction, extract
+from abaw_submit.features.extract import extract
+from abaw_submit.features.job import Extraction
 from abaw_submit.features.speech import Hubert, Wav2Vec2
 
 SIZES = {

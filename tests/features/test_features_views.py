@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import read_features
-from abaw_submit.features.extract import Extraction, extract
+from abaw_submit.features.extract import extract
+from abaw_submit.features.job import Extraction
 from abaw_submit.features.views import view_of
 from abaw_submit.features.visual import EncoderFeatures, visual_features
 from abaw_submit.models.checkpoint import write_config
@@ -47,7 +48,7 @@ def test_mean_and_kept_views(weights, tmp_path, make_crops, jobs):
     for name in ("102", "103"):
         make_crops(tmp_path / "crops" / name, rows=4, found=[True, True, False, True])
     extractor = EncoderFeatures(str(weights))
-    views = [visual_features(tmp_path / "crops" / "102", extractor, view=k)[0] for k in (1, 2, 3)]
+    views = visual_features(tmp_path / "crops" / "102", [(extractor, 3)])[0][0]
     for merge in ("mean", "keep"):
         job = Extraction("mae", tmp_path / merge, str(weights), device="cpu", views=3, merge=merge)
         assert not extract(job, tmp_path / "crops", jobs=jobs).failures

@@ -7,7 +7,8 @@ from safetensors.torch import save_file
 
 from abaw_submit.corpus.crops import load_crop
 from abaw_submit.errors import UserError
-from abaw_submit.features.visual import EncoderFeatures, visual_features
+from abaw_submit.features.visual import EncoderFeatures
+from abaw_submit.features.visual import visual_features as several
 from abaw_submit.models.checkpoint import write_config
 from abaw_submit.models.encoder import new_encoder
 from abaw_submit.models.settings import VitSize
@@ -15,6 +16,12 @@ from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.models.weights.pictures import load_encoder
 
 SIZE = VitSize(img_size_px=32, patch_px=8, dim=24, depth=1, heads=2)
+
+
+def visual_features(folder, extractor, **more):
+    """Of one extractor: (rows, dim) and the ledger."""
+    made, ledger = several(folder, [(extractor, 1)], **more)
+    return made[0][0], ledger
 
 
 @pytest.fixture(scope="module")

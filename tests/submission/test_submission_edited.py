@@ -99,7 +99,8 @@ def test_verify_reads_the_pictures_of_crops(tmp_path):
 
 def test_features_zeroed_in_place_are_refused_by_the_next_stage_and_made_again(tmp_path, make_crops):
     from abaw_submit.errors import UserError
-    from abaw_submit.features.extract import Extraction, extract
+    from abaw_submit.features.extract import extract
+    from abaw_submit.features.job import Extraction
     from abaw_submit.store import identify
 
     make_crops(tmp_path / "crops" / "102", rows=6)
