@@ -12,9 +12,8 @@ from importlib.util import find_spec
 from abaw_submit.errors import UserError
 
 # distribution -> the module it is imported by; a test holds them together with pyproject.toml
-BASE = {name: name for name in ("numpy", "scipy", "pandas", "h5py", "click", "filelock", "tqdm")} | {
-    "scikit-learn": "sklearn"
-}
+_SAME_NAME = ("numpy", "scipy", "pandas", "h5py", "click", "msgspec", "filelock", "tqdm")
+BASE = {name: name for name in _SAME_NAME} | {"scikit-learn": "sklearn"}
 EXTRAS: dict[str, dict[str, str]] = {
     "faces": {"opencv-python-headless": "cv2", "av": "av", "joblib": "joblib"},
     "train": {

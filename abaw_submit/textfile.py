@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from abaw_submit.errors import UserError
 
 LARGEST_BYTES = 1 << 28
@@ -33,16 +35,61 @@ def read_utf8(path: Path | str) -> str:
         ) from None
 
 
-def read_json(path: Path | str) -> Any:
-    """A JSON file.
+def read_json(path: Path | str, shape: Any = Any) -> Any:
+    """A JSON file, of the types that are expected.
+
+    Args:
+        path: the file.
+        shape: a dataclass, a TypedDict or any other type; every value is checked against it.
+
+    Returns:
+        An instance of `shape`; keys it does not have are left out.
 
     Raises:
-        UserError: it is not UTF-8, not JSON, or nested too deeply.
+        UserError: it is not UTF-8, not JSON, nested too deeply, or a value is of another type (which one).
         FileNotFoundError: there is none.
     """
     try:
-        return json.loads(read_utf8(path))
+        value = json.loads(read_utf8(path))
     except RecursionError:
         raise UserError(f"{path} is nested too deeply to be read.") from None
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}.") from None
+    return convert(value, shape, str(path))
+
+
+def convert(value: Any, shape: Any, where: str) -> Any:
+    """A value read from JSON as another type.
+
+    Raises:
+        UserError: a part of it is of a type that does not fit (which part of `where`).
+    """
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        raise UserError(f"{where}: {error}.".replace("`", "")) from None
+
+
+def fits(value: Any, shape: Any) -> bool:
+    """Whether a value read from JSON is of a type, to its last element."""
+    try:
+        msgspec.convert(value, shape)
+    except (msgspec.ValidationError, RecursionError):
+        return False
+    return True
+
+
+def read_own_json(path: Path | str, shape: Any) -> Any:
+    """What this package wrote for itself, as it stands in the file, or None where that cannot be read.
+
+    A mark, lock or record that is gone, cut short or damaged counts as none: its work is done again.
+
+    Args:
+        path: the file.
+        shape: the type it has to fit; keys beyond it stay.
+    """
+    try:
+        value = json.loads(read_utf8(path))
+    except (OSError, ValueError, RecursionError, UserError):
+        return None
+    return value if fits(value, shape) else None

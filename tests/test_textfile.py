@@ -1,6 +1,8 @@
 """Texts that are not UTF-8, not JSON, nested without end or not a regular file: one message each."""
 
 import os
+from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import pytest
 
@@ -11,6 +13,7 @@ from abaw_submit.faces.openface import read_openface
 from abaw_submit.faces.overrides import read_overrides
 from abaw_submit.postprocess.recipe import read_recipe
 from abaw_submit.submission.pack import read_sidecar
+from abaw_submit.textfile import convert, fits, read_json, read_own_json
 from abaw_submit.training.folds import read_splits
 
 DEEP = b"[" * 200_000
@@ -80,3 +83,54 @@ def test_a_sidecar_that_is_none(tmp_path):
     (tmp_path / "s.zip.json").write_text("[1]")
     with pytest.raises(UserError, match="does not describe a zip"):
         read_sidecar(tmp_path / "s.zip")
+
+
+@dataclass(frozen=True)
+class Point:
+    name: str
+    x: float
+    tags: list[str]
+
+
+class Note(TypedDict):
+    who: str
+    counts: dict[str, int]
+
+
+def test_json_of_a_type(tmp_path):
+    (tmp_path / "p.json").write_text('{"name": "a", "x": 3, "tags": ["b"], "later": 1}')
+    assert read_json(tmp_path / "p.json", Point) == Point("a", 3.0, ["b"])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"name": "a", "x": "3", "tags": []}, "Expected float, got str - at $.x"),
+        ({"name": "a", "x": 3, "tags": ["b", 2]}, "Expected str, got int - at $.tags[1]"),
+        ({"name": "a", "x": True, "tags": []}, "Expected float, got bool - at $.x"),
+        ({"x": 3, "tags": []}, "missing required field name"),
+        ([], "Expected object, got array"),
+    ],
+)
+def test_a_value_of_another_type_is_named(value, words):
+    with pytest.raises(UserError) as told:
+        convert(value, Point, "p.json")
+    assert str(told.value).startswith("p.json: ")
+    assert words in str(told.value)
+
+
+def test_a_note_of_our_own_keeps_more_than_its_type(tmp_path):
+    path = tmp_path / "n.json"
+    path.write_text('{"who": "a", "counts": {"rows": 3}, "more": [1]}')
+    assert read_own_json(path, Note) == {"who": "a", "counts": {"rows": 3}, "more": [1]}
+
+
+@pytest.mark.parametrize(
+    "text", ['{"who": "a"', '{"who": 1, "counts": {}}', '{"who": "a"}', "[]", DEEP.decode(), ""]
+)
+def test_a_damaged_note_of_our_own_counts_as_none(tmp_path, text):
+    (tmp_path / "n.json").write_text(text)
+    assert read_own_json(tmp_path / "n.json", Note) is None
+    assert read_own_json(tmp_path / "absent.json", Note) is None
+    assert not fits({"who": "a", "counts": {"rows": "3"}}, Note)
+    assert fits({"who": "a"}, dict[str, Any])

@@ -11,14 +11,22 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from abaw_submit.errors import UserError
 from abaw_submit.store.hashing import fingerprint
 from abaw_submit.store.record import RECORD_NAME, read_record, record_path
+from abaw_submit.textfile import read_own_json
 
 _LONGEST_NAME = 180
 _DEEP = 3  # folders above a path whose marks may speak of it
+
+
+class Mark(TypedDict):
+    """What a running stage notes beside its output."""
+
+    stage: str
+    files: list[str]
 
 
 def state_path(out: Path, kind: str) -> Path:
@@ -34,14 +42,8 @@ def state_path(out: Path, kind: str) -> Path:
 
 def read_mark(out: Path) -> dict[str, Any] | None:
     """The mark of an unfinished run of a stage: the stage's name, and the files it may replace."""
-    try:
-        mark = json.loads(state_path(out, "unfinished").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    fits = (
-        isinstance(mark, dict) and isinstance(mark.get("stage"), str) and isinstance(mark.get("files"), list)
-    )
-    return mark if fits else None
+    mark: dict[str, Any] | None = read_own_json(state_path(out, "unfinished"), Mark)
+    return mark
 
 
 def write_mark(out: Path, mark: dict[str, Any]) -> None:

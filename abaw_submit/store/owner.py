@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from abaw_submit.errors import UserError
 from abaw_submit.notices import say
 from abaw_submit.store.guard import state_path
+from abaw_submit.textfile import read_own_json
 
 _held: dict[str, FileLock] = {}  # by this process, which may ask again
 
@@ -54,7 +55,7 @@ class Owner:
         with contextlib.suppress(Timeout):  # it may be about to say who it is, or to end
             lock.acquire(timeout=0.5)
             return
-        owner = _read_owner(self.path)
+        owner = read_own_json(self.path, dict[str, Any]) or {}
         who = owner_text(owner) if owner else "another process"
         if owner.get("what", self.what) != self.what:
             raise UserError(
@@ -71,14 +72,6 @@ class Owner:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
             lock.release()
-
-
-def _read_owner(path: Path) -> dict[str, Any]:
-    try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return owner if isinstance(owner, dict) else {}
 
 
 def release_all() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import resource
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+from abaw_submit.textfile import read_own_json
 
 RECORD_NAME = "record.json"
 
@@ -20,36 +21,37 @@ def record_path(out: Path | str) -> Path:
     return out / RECORD_NAME
 
 
+class InputEntry(TypedDict):
+    """A file that a stage read."""
+
+    path: str
+    identity: str
+
+
+class OutputEntry(TypedDict):
+    """A file that a stage wrote."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Record(TypedDict):
+    """What every record holds; a stage's own entries stand beside it."""
+
+    digest: str
+    stage: str
+    fingerprint: str
+    inputs: list[InputEntry]
+    outputs: list[OutputEntry]
+    failures: list[Any]
+    counts: dict[str, Any]
+
+
 def read_record(out: Path | str) -> dict[str, Any] | None:
     """The record of a stage's output, or None if there is none that can be read."""
-    try:
-        record = json.loads(record_path(out).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return record if is_record(record) else None
-
-
-def is_record(value: Any) -> bool:
-    """Whether a value has the shape of a stage record."""
-    return (
-        isinstance(value, dict)
-        and all(isinstance(value.get(key), str) for key in ("digest", "stage", "fingerprint"))
-        and all(isinstance(value.get(key), list) for key in ("inputs", "outputs", "failures"))
-        and isinstance(value.get("counts"), dict)
-        and all(
-            isinstance(entry, dict)
-            and isinstance(entry.get("path"), str)
-            and isinstance(entry.get("sha256"), str)
-            and isinstance(entry.get("bytes"), int)
-            for entry in value["outputs"]
-        )
-        and all(
-            isinstance(entry, dict)
-            and isinstance(entry.get("path"), str)
-            and isinstance(entry.get("identity"), str)
-            for entry in value["inputs"]
-        )
-    )
+    record: dict[str, Any] | None = read_own_json(record_path(out), Record)
+    return record
 
 
 def peak_memory_mib() -> float:

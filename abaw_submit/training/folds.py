@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.store import fingerprint, write_json
 from abaw_submit.tasks import Task
-from abaw_submit.textfile import read_json
+from abaw_submit.textfile import convert, read_json
 from abaw_submit.training.balance import balanced_folds, count_names, label_counts
 
 SCHEMA = 1
@@ -203,23 +202,11 @@ def read_splits(path: Path | str) -> Splits:
             f"{path} is not a splits file of schema {SCHEMA} (found: {found}). Make it with"
             " `abaw-submit split`."
         )
-    fields = {key: value for key, value in data.items() if key != "schema"}
     try:
-        fields["folds"] = [_fold(f) for f in fields["folds"]]
-        fields["leaks"] = [Leak(**leak) for leak in fields["leaks"]]
-        made = Splits(**fields)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise UserError(f"{path}: malformed splits ({error}). Make it with `abaw-submit split`.") from None
-    if not (isinstance(made.task, str) and isinstance(made.source, str)):
-        raise UserError(f"{path}: malformed splits (task, source). Make it with `abaw-submit split`.")
+        made: Splits = convert(data, Splits, str(path))
+    except UserError as error:
+        raise UserError(f"{error} Make it with `abaw-submit split`.") from None
     return made
-
-
-def _fold(data: dict[str, Any]) -> Fold:
-    for part in ("train", "validation"):
-        if not isinstance(data[part], list) or not all(isinstance(t, str) for t in data[part]):
-            raise TypeError(f'fold {data["name"]}: "{part}" is not a list of tracks')
-    return Fold(str(data["name"]), data["train"], data["validation"])
 
 
 def _official_fold(annotations: Mapping[str, Annotation], drop_leaks: bool) -> tuple[Fold, list[Leak]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import socket
 import threading
@@ -13,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from abaw_submit.errors import UserError
 from abaw_submit.store import write_json
+from abaw_submit.textfile import read_json
 
 BEAT_S = 15.0
 # a job that has not been heard of for this long is not running any more
@@ -56,9 +57,10 @@ class JobState:
 def read_state(path: Path) -> JobState | None:
     """A job's state, or None if it never ran."""
     try:
-        return JobState(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        state: JobState = read_json(path, JobState)
+    except (OSError, UserError):
         return None
+    return state
 
 
 def running(path: Path) -> JobState | None:

@@ -247,8 +247,12 @@ class TestFile:
             ("{", "is not JSON"),
             ("[]", "not a splits file"),
             ('{"schema": 9}', "found: 9"),
-            ('{"schema": 1, "task": "VA"}', "malformed splits"),
-            ('{"schema": 1, "folds": [{"name": 0, "train": "a", "validation": []}]}', "not a list of tracks"),
+            ('{"schema": 1, "task": "VA"}', "missing required field seed"),
+            (
+                '{"schema": 1, "folds": [{"name": "0", "train": "a", "validation": []}],'
+                ' "task": "VA", "seed": 0, "source": "x"}',
+                r"Expected array, got str - at \$\.folds\[0\]\.train",
+            ),
         ],
     )
     def test_other_files_are_refused(self, tmp_path, text, message):
