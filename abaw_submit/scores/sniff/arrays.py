@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from abaw_submit.errors import UserError
 from abaw_submit.scores.hdf5 import datasets, open_hdf5, read_dataset
+from abaw_submit.scores.sniff.borrowed import read_frame, read_torch, refuse_trap
 from abaw_submit.scores.sniff.names import stem_of
 from abaw_submit.scores.sniff.pickles import read_pickle
 from abaw_submit.scores.sniff.table import matrix_table
 
-_DEFLATE_RATIO = 1100  # deflate cannot do better than 1032 to 1
 _MAGIC = (
+    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", "torch"),  # before torch 1.6
     (b"\x89HDF\r\n\x1a\n", "HDF5"),
     (b"\x93NUMPY", "npy"),
     (b"PAR1", "Parquet"),
@@ -104,12 +105,9 @@ def read_tree(path: Path, kind: str) -> Any:
     if kind == "MATLAB":
         return _matlab(path)
     if kind in ("Parquet", "Feather", "Excel"):
-        return _frame(path, kind)
+        return read_frame(path, kind)
     if kind == "torch":
-        raise UserError(
-            f"{where} is a file of torch, which may hold code. Where it was made:"
-            "\nnumpy.savez('scores.npz', **{k: v.cpu().numpy() for k, v in torch.load(…).items()})"
-        )
+        return read_torch(path)
     raise UserError(f"{where} is {kind} data: unpack or convert it first.")
 
 
@@ -157,8 +155,7 @@ def _npz(path: Path) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
-                if member.file_size > (member.compress_size + 1024) * _DEFLATE_RATIO:
-                    raise UserError(f"{path}, {name}: claims {member.file_size:,} bytes; damaged or a trap.")
+                refuse_trap(member, path)
                 if name in found:
                     raise UserError(f"{path} holds {name} twice.")
                 found[name] = _npy(archive.read(member), f"{path}, {name}")
@@ -200,12 +197,28 @@ def _hdf5(path: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8-sig")
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(text)
     except RecursionError:
         raise UserError(f"{path}: nested too deeply for a file of scores.") from None
     except ValueError as error:
+        if "Extra data" in str(error):
+            return _json_lines(path, text)
         raise UserError(f"{path} is not JSON: {str(error)[:80]}.") from None
+
+
+def _json_lines(path: Path, text: str) -> list[Any]:
+    """One dictionary a line, blank lines only at the end."""
+    found = []
+    for number, line in enumerate(text.rstrip().split("\n"), 1):
+        try:
+            found.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}, line {number}: not JSON: {str(error)[:80]}.") from None
+        if not isinstance(found[-1], dict):
+            raise UserError(f"{path}, line {number}: {line[:40]}; expected a dictionary a line.")
+    return found
 
 
 def _matlab(path: Path) -> dict[str, Any]:
@@ -216,19 +229,3 @@ def _matlab(path: Path) -> dict[str, Any]:
     except Exception as error:  # scipy fails in many ways on damaged files
         raise UserError(f"{path} is not a readable MATLAB file: {str(error)[:80]}.") from None
     return {name: value for name, value in found.items() if not name.startswith("__")}
-
-
-def _frame(path: Path, kind: str) -> dict[str, Any]:
-    import pandas as pd
-
-    reader: Any = {"Parquet": pd.read_parquet, "Feather": pd.read_feather, "Excel": pd.read_excel}[kind]
-    try:
-        frame = reader(path)
-    except ImportError:
-        raise UserError(
-            f"{path} is a {kind} file, and pandas lacks the package that reads it. Either install it"
-            f" ({'openpyxl' if kind == 'Excel' else 'pyarrow'}), or save the table as CSV."
-        ) from None
-    except Exception as error:  # whatever the reader behind pandas says
-        raise UserError(f"{path} is not a readable {kind} file: {str(error)[:80]}.") from None
-    return {str(name): frame[name].to_numpy() for name in frame.columns}

@@ -121,7 +121,8 @@ def find_dialect(lines: Sequence[str]) -> Dialect:
         fields = [field for line in body for field in space.split(line)]
         if not with_comma or all(COMMA_NUMBER.fullmatch(f) or NUMBER.fullmatch(f) for f in fields):
             return Dialect(" ", _decimal(body, space))
-    return comma if with_comma else Dialect("")
+    # a decimal comma beside commas as delimiters stands in quotes: "0,5","0,25"
+    return Dialect(",", _decimal(body, comma) if '"' in "".join(body) else ".") if with_comma else Dialect("")
 
 
 def _most(marks: Iterable[bool]) -> bool:

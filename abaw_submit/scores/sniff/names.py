@@ -26,12 +26,23 @@ _FILE_SUFFIXES = (
     ".h5",
     ".hdf5",
     ".pkl",
+    ".pickle",
     ".json",
+    ".jsonl",
+    ".parquet",
+    ".feather",
+    ".mat",
+    ".pt",
+    ".pth",
 )
 _PICTURE = re.compile(r"\.(jpe?g|png|bmp|webp|tiff?)$", re.IGNORECASE)
 _WORK = re.compile(
     r"[_.-](feat|feats|features?|scores?|preds?|predictions?|probs?|probabilities|logits|output|outputs|result|results"
     r"|embeddings?|emb|va|expr|au)$",
+    re.IGNORECASE,
+)
+_WORK_FRONT = re.compile(
+    r"^(feats?|features?|scores?|preds?|predictions?|probs?|logits|outputs?|results?|emb|embeddings?)[_-]",
     re.IGNORECASE,
 )
 _FRAME = re.compile(r"(.*?)(\d+)$")
@@ -90,18 +101,16 @@ def track_names(names: Sequence[str], known: Collection[str] | None = None) -> t
         UserError: two names become one track, or a name no file could have.
     """
     plain = [without_suffix(_last_part(name, known)) for name in names]
-    taken = ".mp4 and the like" if plain != list(names) else ""
-    endings = {(m[0] if (m := _WORK.search(name)) else "") for name in plain}
-    if len(endings) == 1 and "" not in endings and not (known and set(plain) & set(known)):
-        ending = endings.pop()
-        plain = [without_suffix(name[: -len(ending)]) for name in plain]
-        taken = f"{taken} and {ending}" if taken else ending
-    elif known:
-        for place, name in enumerate(plain):
-            match = _WORK.search(name)
-            bare = without_suffix(name[: match.start()]) if match else ""
-            if match and name not in known and bare in known:
-                plain[place], taken = bare, match[0]
+    taken = [".mp4 and the like"] if plain != list(names) else []
+    for mark in (_WORK, _WORK_FRONT) * 2:
+        marks = {(m[0] if (m := mark.search(name)) else "") for name in plain}
+        if len(marks) == 1 and "" not in marks and not (known and set(plain) & set(known)):
+            plain = [without_suffix(mark.sub("", name)) for name in plain]
+            taken.append(marks.pop())
+    if known:
+        official = [known_track(name, known) or name for name in plain]
+        taken += sorted({p.replace(n, "") for p, n in zip(plain, official, strict=True) if p != n})[:1]
+        plain = official
     seen: dict[str, str] = {}
     for name, given in zip(plain, names, strict=True):
         check_name(name)
@@ -110,7 +119,7 @@ def track_names(names: Sequence[str], known: Collection[str] | None = None) -> t
                 f"Track {name} comes twice, as {seen[name]} and as {given}. Leave one of them out."
             )
         seen[name] = given
-    return plain, taken
+    return plain, " and ".join(taken)
 
 
 def known_track(name: str, known: Collection[str]) -> str | None:
@@ -119,11 +128,11 @@ def known_track(name: str, known: Collection[str]) -> str | None:
     >>> known_track("video2.mp4_feat", {"video2"}), known_track("video3", {"video2"})
     ('video2', None)
     """
-    for _ in range(4):
+    for _ in range(6):
         if name in known:
             return name
-        match = _WORK.search(name)
-        shorter = without_suffix(name[: match.start()] if match else name)
+        shorter = without_suffix(_WORK.sub("", name))
+        shorter = shorter if shorter != name else _WORK_FRONT.sub("", name)
         if shorter == name:
             return None
         name = shorter

@@ -21,6 +21,18 @@ _HOW = (
     " numpy.savez('scores.npz', **{track: scores[track] for track in scores})."
 )
 
+_INSTEAD = {  # who pickled, what it is, and what to do instead
+    "pandas": (
+        "a table of pandas, ",
+        "\nIn the program that made it: frame.to_csv('scores.csv'), or frame.to_parquet('scores.parquet').",
+    ),
+    "torch": (
+        "tensors of torch, ",
+        "\nIn the program that made it: torch.save(scores, 'scores.pt'), or"
+        " numpy.savez('scores.npz', **{k: v.cpu().numpy() for k, v in scores.items()}).",
+    ),
+}
+
 
 class _ArrayClass:
     """Stands where a pickle names numpy.ndarray; it cannot be called."""
@@ -58,7 +70,10 @@ class _Plain(pickle.Unpickler):
         found = _KNOWN.get((module, name))
         if found is None:
             word = f"{module}.{name}".replace("\n", " ")[:80]
-            raise UserError(f"{self._where}: holds {word}, which is not plain data; no code is run.{_HOW}")
+            what, how = _INSTEAD.get(module.partition(".")[0], ("", _HOW))
+            raise UserError(
+                f"{self._where}: holds {what}{word}, which is not plain data; no code is run.{how}"
+            )
         return found
 
     def persistent_load(self, pid: Any) -> Any:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import F64, Index
 from abaw_submit.errors import UserError
+from abaw_submit.scores.sniff.entries import whole_numbers
 from abaw_submit.scores.sniff.names import frame_number, split_locations, without_suffix
 from abaw_submit.scores.sniff.table import Options, Table
-from abaw_submit.scores.sniff.tree import whole_numbers
 from abaw_submit.scores.sniff.words import (
     CONFIDENCE,
     END,

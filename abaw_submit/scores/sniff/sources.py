@@ -16,6 +16,7 @@ from abaw_submit.corpus.junk import is_junk
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.arrays import format_of, read_tree
+from abaw_submit.scores.sniff.companions import is_set, read_set
 from abaw_submit.scores.sniff.names import known_track, stem_of
 from abaw_submit.scores.sniff.table import Options, Table, matrix_table
 from abaw_submit.scores.sniff.text import read_text
@@ -24,6 +25,7 @@ from abaw_submit.tasks import Task
 
 _JUNK_FOLDERS = {"__macosx", "__pycache__", "node_modules"}
 _OF_TRAINING = ("scores_validation.h5", "scores_test.h5")  # what `train` leaves in a fold's folder
+_TENSORS = (".pt", ".pth")
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -69,6 +71,10 @@ def read_source(
     tables: list[Table] = []
     for folder, paths in _by_folder(progress(chosen, total=len(chosen), label="reading")):
         parts = folder.relative_to(source).parts
+        if is_set(paths):
+            kind = "arrays in files side by side"
+            tables += tables_of(read_set(paths), str(folder), (*parts, folder.name), options, task, kind)
+            continue
         found = []
         for path in paths:
             try:
@@ -120,6 +126,7 @@ def read_file(path: Path, name: tuple[str, ...], options: Options, task: Task | 
 def list_files(source: Path, options: Options) -> tuple[list[Path], list[str]]:
     """The files of a folder that may hold scores, in natural order, and those left out."""
     chosen: list[Path] = []
+    tensors: list[Path] = []  # checkpoints lie beside scores as .pt; they count only where nothing else does
     left_out: list[str] = []
     for folder, folders, names in os.walk(source):
         junk = [f for f in folders if f.startswith(".") or f.lower() in _JUNK_FOLDERS]
@@ -128,14 +135,16 @@ def list_files(source: Path, options: Options) -> tuple[list[Path], list[str]]:
         for name in names:
             path = Path(folder) / name
             inside = path.relative_to(source).as_posix()
-            if (
-                (options.only is not None and not fnmatch(inside, options.only))
-                or is_junk(name)
-                or not path.is_file()
-            ):
+            wanted = path.is_file() and (options.only is None or fnmatch(inside, options.only))
+            if wanted and path.suffix.lower() in _TENSORS and not name.startswith("."):
+                tensors.append(path)
+            elif not wanted or is_junk(name):
                 left_out.append(inside)
             else:
                 chosen.append(path)
+    if chosen:
+        left_out += [path.relative_to(source).as_posix() for path in tensors]
+    chosen = chosen or tensors
     own = [path for path in chosen if path.name in _OF_TRAINING]
     if own:  # checkpoint folders: history.csv and the like are not scores
         left_out += [p.relative_to(source).as_posix() for p in chosen if p.name not in _OF_TRAINING]

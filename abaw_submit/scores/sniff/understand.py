@@ -21,6 +21,8 @@ from abaw_submit.scores.sniff.sources import read_source
 from abaw_submit.scores.sniff.table import Options, Table
 from abaw_submit.tasks import TASKS, Task
 
+_PADDED_ROWS = 3  # equal rows at the end of a track that look like padding
+
 
 @dataclass
 class Understood:
@@ -83,6 +85,8 @@ def understand(
             f"{source}: {len(parts)} tracks of one row each ({parts[0].track}, {parts[1].track}, …)."
             "\nFiles of frames? They need a number in their names, and a folder a track."
         )
+    if expected is None and not options.lenient:
+        _refuse_padding(parts, source)
     placed = place(parts, options, expected.rows if expected is not None else None)
     tracks = placed.tracks
     if readings[0].classes:
@@ -164,6 +168,21 @@ def _known_only(
             f" {', '.join(lacking[:5])}{', …' if len(lacking) > 5 else ''}"
         )
     return known, notes, f"checked: all {len(known)} tracks fit {expected.source}"
+
+
+def _refuse_padding(parts: Sequence[TrackRows], source: Path) -> None:
+    """Tracks of one length, some of which end in one row again and again, were padded to the longest."""
+    lengths = {len(part.values) for part in parts if part.frames is None}
+    if len(lengths) != 1 or len(parts) < 2:
+        return
+    for part in parts:
+        end = part.values[-_PADDED_ROWS:]
+        if len(end) == _PADDED_ROWS and np.array_equal(end, end[:1].repeat(_PADDED_ROWS, 0), equal_nan=True):
+            raise UserError(
+                f"{source}: all {len(parts)} tracks have {lengths.pop()} rows, and {part.track} ends"
+                f" in {_PADDED_ROWS} or more equal ones: padded to one length?"
+                "\nGive --rows-from TEMPLATE or ANNOTATIONS, whose row counts tell."
+            )
 
 
 def _refuse_nan(tracks: Mapping[str, F64], placed: Placed, options: Options, source: Path) -> None:

@@ -40,6 +40,7 @@ SCORE_WORDS = _words(
 )
 FEATURE_WORDS = _words("features feature feats feat embeddings embedding embeds vectors vector x")
 TRUTH_WORDS = _words("label labels truth groundtruth gt target targets ytrue annotation annotations y yt")
+MASK_WORDS = _words("mask masks padmask paddingmask attentionmask validmask valid isvalid")
 LENGTH_WORDS = _words("lengths length lens len counts numframes nframes framecounts rows sizes")
 LABEL_WORDS = _words(
     "expression expr label labels pred preds prediction predictions predicted class emotion ypred emotions"
@@ -61,7 +62,7 @@ _VA_WORDS = {
 }  # fmt: skip
 _AFFIX = (
     "prob", "probs", "probability", "p", "pred", "preds", "predicted", "prediction", "score", "scores",
-    "logit", "logits", "out", "output", "hat", "mean",
+    "logit", "logits", "out", "output", "hat", "mean", "va", "expr", "emotion",
 )  # fmt: skip
 _NOT_SCORES = _words("gt true truth label labels target annotation annotated std var sd")
 _WORD = re.compile(r"[a-z]+|\d+")
@@ -96,6 +97,7 @@ def output_of(name: str, task: Task) -> str | None:
         return None
     kept = [word for word in words if word not in _AFFIX] if len(words) > 1 else words
     if task.name == "AU":
+        kept = kept[1:] if kept[:2] == ["au", "au"] else kept
         match = _AU.fullmatch("".join(kept)) if kept and kept[0].startswith("au") else None
         found = f"AU{match[1]}" if match else None
         return found if found in AU_COLUMNS else None
