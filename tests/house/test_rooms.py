@@ -1,65 +1,20 @@
 """The rooms of the package: who may import whom, and what works without the heavy libraries."""
 
-import ast
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
-import abaw_submit
 from abaw_submit.cli import COMMANDS
 from abaw_submit.errors import UserError
 from abaw_submit.extras import BASE, EXTRAS, require
 from abaw_submit.workflow.doctor import NEEDED_BY
+from tests.house.rooms import ORDER, PACKAGE, circles, files_of, imports_of, room_of, rooms_used
 
-PACKAGE = Path(abaw_submit.__file__).parent
 ROOT = PACKAGE.parent
-# from the top; the ground, modules beside the rooms, comes last
-ORDER = [
-    "cli",
-    "workflow",
-    "report",
-    "planning",
-    "submission",
-    "training",
-    "postprocess",
-    "features",
-    "faces",
-    "models",
-    "audio",
-    "demo",
-    "scores",
-    "corpus",
-    "",
-]
-GROUND = ("store",)  # a folder of the ground: its modules count as modules beside the rooms
 LIGHT_ROOMS = ("scores", "postprocess", "planning", "submission", "")
-FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__main__.py")
-
-
-def room_of(path):
-    parts = path.relative_to(PACKAGE).parts
-    return parts[0] if len(parts) > 1 and parts[0] not in GROUND else ""
-
-
-def imports_of(path):
-    """Modules that a file imports, anywhere in it."""
-    found = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found += [name.name for name in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from abaw_submit import metrics` imports a module too
-            whole = [f"{node.module}.{name.name}" for name in node.names]
-            found += whole if node.module == "abaw_submit" else [node.module]
-    return found
-
-
-def rooms_used(path):
-    parts = [name.split(".") for name in imports_of(path) if name.startswith("abaw_submit.")]
-    return {p[1] if (PACKAGE / p[1]).is_dir() and p[1] not in GROUND else "" for p in parts}
+FILES = files_of()
 
 
 def test_every_room_has_its_place():
@@ -73,9 +28,24 @@ def test_a_room_uses_lower_rooms_only(room):
         f"{path.relative_to(PACKAGE)} imports {used}"
         for path in FILES
         if room_of(path) == room
-        for used in sorted(rooms_used(path) & higher)
+        for used in sorted(set(rooms_used(path)) & higher)
     ]
     assert wrong == []
+
+
+def test_no_two_files_import_each_other():
+    assert circles() == []
+
+
+def test_a_circle_is_seen(tmp_path):
+    package = tmp_path / "abaw_submit"
+    (package / "faces").mkdir(parents=True)
+    (package / "faces" / "__init__.py").write_text("")
+    (package / "faces" / "a.py").write_text("def f():\n    from abaw_submit.faces.b import g\n")
+    (package / "faces" / "b.py").write_text("from abaw_submit import tasks\n")
+    assert circles(package) == []
+    (package / "tasks.py").write_text("from abaw_submit.faces.a import f\n")
+    assert circles(package) == [["abaw_submit.faces.a", "abaw_submit.faces.b", "abaw_submit.tasks"]]
 
 
 def test_the_command_line_alone_uses_click():
