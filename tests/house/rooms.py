@@ -28,7 +28,8 @@ ORDER = [
     "demo",
     "scores",
     "corpus",
-] + [""]
+    "",
+]
 GROUND = ("store",)  # a folder of the ground: its modules count as modules beside the rooms
 
 
