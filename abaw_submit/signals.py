@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import multiprocessing
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)  # Slurm's --signal gives notice with any of them
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _AGAIN_S = 5  # a stop that some library swallowed comes again
 _waiting: list[int] = []
 _deferring: list[bool] = []
@@ -70,23 +66,3 @@ def deferred() -> Iterator[None]:
         raise KeyboardInterrupt
     if _waiting:
         raise Terminated(_waiting[0])
-
-
-def die_with_parent() -> None:
-    """In a worker process of joblib: end when the process that started it ends, however it does.
-
-    A worker whose parent is killed for good would wait for more work for minutes.
-    """
-    if not multiprocessing.current_process().name.startswith("Loky") or sys.platform != "linux":
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def stop_workers() -> None:
-    """End joblib's worker processes, which otherwise work on what they were given."""
-    loky = sys.modules.get("joblib.externals.loky.reusable_executor")
-    executor = getattr(loky, "_executor", None)
-    if executor is not None:
-        with contextlib.suppress(Exception):
-            executor.shutdown(wait=False, kill_workers=True)

@@ -15,6 +15,7 @@ from abaw_submit import signals
 from abaw_submit.errors import UserError
 from abaw_submit.extras import bringing, missing_error
 from abaw_submit.notices import say
+from abaw_submit.workers import stop_workers
 
 GO_ON = "Run the same command again to go on."
 _ADVICE = {
@@ -42,12 +43,12 @@ def run(command: click.Command) -> int:
         code = command.main(standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (click.Abort, KeyboardInterrupt):
-        signals.stop_workers()
+        stop_workers()
         say(f"Stopped. {GO_ON}")
         return 130
     except signals.Terminated as stop:
         signals.ended()
-        signals.stop_workers()
+        stop_workers()
         say(f"Stopped by {stop}. {GO_ON}")
         return 128 + stop.number
     except click.ClickException as error:
@@ -60,7 +61,7 @@ def run(command: click.Command) -> int:
         _silence_output()
         return 141
     except Exception as error:
-        signals.stop_workers()
+        stop_workers()
         say(f"Error: {words_of(error)}")
         return UserError.exit_code
 

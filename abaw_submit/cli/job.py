@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from abaw_submit.store import read_record, record_path
+from abaw_submit.workers import stop_workers
 from abaw_submit.workflow.commands import unit_commands
 from abaw_submit.workflow.devices import one_device
 from abaw_submit.workflow.identity import unit_files
@@ -58,7 +59,7 @@ def main() -> None:
             files = unit_files(plan.layout, unit)
             with _into(log):
                 ok = all(_run(command, plan, unit) for command in _commands(plan, unit, given.jobs))
-        _end_workers()
+        stop_workers(kill=False)  # now, not minutes later; their time counts as the job's then
         failed = failures(plan, unit) if ok else []
         if ok:
             write_stamp(plan, unit, files)
@@ -124,14 +125,6 @@ def _into(log: Path) -> Iterator[None]:
             for number, copy in zip((1, 2), kept, strict=True):
                 os.dup2(copy, number)
                 os.close(copy)
-
-
-def _end_workers() -> None:
-    """Let joblib's idle worker processes go now, not minutes later; their time counts as the job's then."""
-    pool = sys.modules.get("joblib.externals.loky.reusable_executor")
-    executor = getattr(pool, "_executor", None)
-    if executor is not None:
-        executor.shutdown(wait=True)
 
 
 def _cpu_s() -> float:

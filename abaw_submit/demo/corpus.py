@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from joblib import Parallel, delayed
 
 from abaw_submit.demo.clip import EDITION, draw_episodes, make_clip
 from abaw_submit.demo.plan import STILLS, Clip, clips_of, release_order
@@ -16,6 +15,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, read_mark, read_record, write_text
 from abaw_submit.tasks import AU, EXPR, TASKS, VA, Task
+from abaw_submit.workers import in_workers
 
 _LISTS = {
     VA.name: "Valence_Arousal_Estimation_Challenge_test_set_release.txt",
@@ -62,7 +62,7 @@ def write_corpus(
         write_text(out / MARKER, MARKER_TEXT)
         stage.output(out / MARKER)
         work = _work(clips, out, seed, STILLS[size])
-        results = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(work)
+        results = in_workers(_quietly, work, jobs)
         for files in progress(results, len(work), "demo-data"):
             for path in files:
                 stage.output(path)
@@ -105,15 +105,15 @@ def _remove_others(earlier: set[Path], written: list[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _work(clips: tuple[Clip, ...], out: Path, seed: int, stills: int) -> list[Any]:
+def _work(clips: tuple[Clip, ...], out: Path, seed: int, stills: int) -> list[tuple[Any, ...]]:
     """One job a clip, one a batch of stills; longest first, so that workers end together."""
-    work = []
+    work: list[tuple[int, tuple[Any, ...]]] = []
     for clip, episodes in zip(clips, draw_episodes(clips, seed), strict=True):
         cost = clip.frames * (1 + len(clip.tracks))
-        work.append((cost, delayed(_quietly)(make_clip, clip, episodes, out, seed)))
+        work.append((cost, (make_clip, clip, episodes, out, seed)))
     for first in range(0, stills, _STILLS_A_JOB):
         count = min(_STILLS_A_JOB, stills - first)
-        work.append((0, delayed(_quietly)(make_stills, out / "faces", seed, first, count)))
+        work.append((0, (make_stills, out / "faces", seed, first, count)))
     return [job for _, job in sorted(work, key=lambda item: -item[0])]
 
 

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from abaw_submit.corpus.ledger import LEDGER_NAME
 from abaw_submit.corpus.tracklists import take_shard
 from abaw_submit.corpus.tracks import list_videos, odd_name
@@ -30,6 +28,7 @@ from abaw_submit.faces.settings import CropSettings
 from abaw_submit.faces.timeline import SLACK_ROWS
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, write_text
+from abaw_submit.workers import in_workers
 
 SUMMARY_NAME = "summary.csv"
 SUMMARY_COLUMNS = (
@@ -197,9 +196,7 @@ def _task(
 def _work(tasks: Sequence[CropTask], workers: Workers, progress: Progress) -> list[CropResult]:
     """Results in the order of the tasks' names; the largest videos are started first."""
     order = sorted(tasks, key=lambda t: (-_bytes(t.job), t.job.name))
-    jobs = min(workers.jobs or joblib.cpu_count(), len(order)) or 1
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    results = parallel(joblib.delayed(crop_video)(task) for task in order)
+    results = in_workers(crop_video, [(task,) for task in order], workers.jobs)
     results = progress(results, len(order), "crop")
     return sorted(results, key=lambda r: r.name)
 

@@ -17,6 +17,7 @@ from abaw_submit.features.track import extract_track
 from abaw_submit.prefetch import ahead
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage, read_record
+from abaw_submit.workers import cores, in_workers
 
 _TRACKS_AT_ONCE = 2  # on a GPU: one is read and written while the other is computed
 
@@ -166,27 +167,19 @@ class _Work:
         return [ExtractReport(own, notes=note) for own, note in zip(each, self._notes(wanted), strict=True)]
 
     def _results(self, wanted: Sequence[Extraction], tracks: Sequence[str]) -> Iterable[list[TrackResult]]:
-        import joblib  # here: what is made elsewhere is brought into the cache without it
-
-        jobs = self.jobs or joblib.cpu_count()
         on_gpu = any(job.on_gpu() for job in wanted)
         if on_gpu:  # one process feeds it
-            wanted = [replace(job, threads=jobs) for job in wanted]
+            wanted = [replace(job, threads=self.jobs or cores()) for job in wanted]
             load_extractors(wanted)
 
         def one(track: str) -> list[TrackResult]:
             return extract_track(wanted, track, self.crops, self.videos, self.known.get(track))
 
-        jobs = max(1, min(jobs, len(tracks)))
         if on_gpu:
             return _in_threads(one, tracks)
-        if jobs == 1:
-            return map(one, tracks)
         largest_first = sorted(tracks, key=lambda t: (-ledger_bytes(self.crops / t), t))
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         calls = [(wanted, t, self.crops, self.videos, self.known.get(t)) for t in largest_first]
-        results: Iterable[list[TrackResult]] = parallel(joblib.delayed(extract_track)(*c) for c in calls)
-        return results
+        return in_workers(extract_track, calls, self.jobs)
 
     @staticmethod
     def _notes(wanted: Sequence[Extraction]) -> list[tuple[str, ...]]:

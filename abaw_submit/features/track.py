@@ -21,7 +21,6 @@ from abaw_submit.features.cache import (
 from abaw_submit.features.job import Extraction, TrackResult, load_extractors
 from abaw_submit.features.sources import crops_identity, sound_identity, video_of
 from abaw_submit.features.views import VERSION as VIEWS_VERSION
-from abaw_submit.signals import die_with_parent
 from abaw_submit.store import fingerprint
 
 # what a damaged video or picture makes a decoder say must not stop the other tracks
@@ -45,7 +44,6 @@ def extract_track(
     Returns:
         What became of the file of each job.
     """
-    die_with_parent()
     extractors = load_extractors(jobs)
     folder = crops / track
     if not (folder / LEDGER_NAME).is_file():

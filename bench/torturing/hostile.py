@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
+import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torturing.kills import wrong_words
-from torturing.stages import ABAW
+from torturing.load import PROGRAM
+from torturing.starts import BEYOND_S, STILL_S, session
 
-MEMORY_MIB, LONGEST_S = 1024, 60  # the limit of 20 s is for an idle machine
+MEMORY_MIB = 1024
 DEEP = "[" * 100_000
 NAMES = [
     *["a,b", "a\nb", "$x^{2}$", " lead", "trail ", "n" * 240, "é\u0301", "\udcff\udcfe"],
@@ -41,6 +45,8 @@ class Count:
 
     runs: int = 0
     refused: int = 0
+    longest_s: float = 0.0  # of processor time
+    peak_mib: float = 0.0
     bad: list[str] = field(default_factory=list)
 
 
@@ -110,23 +116,43 @@ def torture(root: Path, folder: Path, most: int) -> Count:
 
 
 def _one(words: list[str], count: Count) -> None:
-    limit = (MEMORY_MIB << 20, MEMORY_MIB << 20)
+    """One command; its memory is what the program itself used at most."""
+    limit = (4 * MEMORY_MIB << 20, 4 * MEMORY_MIB << 20)
     count.runs += 1
     what = " ".join(words)[:160].replace("\n", "\\n")
-    try:
-        ended = subprocess.run(
-            [*ABAW, *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LONGEST_S,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, limit),
-        )
-    except subprocess.TimeoutExpired:
-        count.bad.append(f"more than {LONGEST_S} s: {what}")
-        return
-    count.refused += ended.returncode in (1, 2)
-    if ended.returncode not in (0, 1, 2):
-        count.bad.append(f"exit {ended.returncode}: {what}")
-    elif wrong_words(ended.stderr):
-        count.bad.append(f"{wrong_words(ended.stderr)}: {what}")
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, limit),
+    )
+    used, moved = 0.0, time.monotonic()
+    while True:
+        try:
+            said = process.communicate(timeout=0.5)[1]
+            break
+        except subprocess.TimeoutExpired:
+            now = sum(session(process.pid).values())
+            if now != used:
+                used, moved = now, time.monotonic()
+            if used > BEYOND_S or time.monotonic() - moved > STILL_S:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                count.bad.append(f"hangs after {used:.0f} s of processor time: {what}")
+                return
+    said, _, peak = said.rpartition("peak ")
+    peak_mib = int(peak) / 1024 if peak.strip().isdecimal() else 0.0
+    count.longest_s, count.peak_mib = max(count.longest_s, used), max(count.peak_mib, peak_mib)
+    count.refused += process.returncode in (1, 2)
+    if process.returncode not in (0, 1, 2):
+        count.bad.append(f"exit {process.returncode}: {what}: {said[-150:]}")
+    elif wrong_words(said):
+        count.bad.append(f"{wrong_words(said)}: {what}")
+    elif peak_mib > MEMORY_MIB:
+        count.bad.append(f"{peak_mib:,.0f} MiB: {what}")
+    elif len(said.strip().splitlines()) > 12:
+        count.bad.append(f"{len(said.splitlines())} lines on the terminal: {what}")

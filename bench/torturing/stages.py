@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-ABAW = [sys.executable, "-m", "abaw_submit"]
 TRACKS = {"102": 30, "video2_left": 26, "video45_1": 22, "24-30-64x48-1": 28, "108": 24, "87": 20}
 VIT = ("--img-size-px", "16", "--patch-px", "8", "--dim", "32", "--depth", "1", "--heads", "2")
 TMF = (
@@ -28,16 +25,21 @@ class Job:
     out: str
 
     def command(self, folder: Path) -> list[str]:
-        """The command that makes it in a folder."""
-        return [*ABAW, *self.words, "--out", str(folder / self.out)]
+        """The words of the command that makes it in a folder."""
+        return [*self.words, "--out", str(folder / self.out)]
 
+    @property
+    def workers(self) -> bool:
+        """Whether it starts worker processes."""
+        return "--jobs" in self.words
 
-def run(command: Sequence[str], **more: object) -> subprocess.CompletedProcess[str]:
-    """A command that must work."""
-    ended = subprocess.run(command, capture_output=True, text=True, **more)  # type: ignore[call-overload]
-    if ended.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {ended.returncode}: {ended.stderr[-500:]}")
-    return ended  # type: ignore[no-any-return]
+    def alone(self) -> Job:
+        """The same without worker processes."""
+        if not self.workers:
+            return self
+        words = list(self.words)
+        words[words.index("--jobs") + 1] = "1"
+        return Job(self.name, tuple(words), self.out)
 
 
 def make_corpus(root: Path) -> None:
@@ -136,16 +138,17 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def rows_in(made: Path, say: Callable[[str], None]) -> int:
-    """Rows lost over all outputs: what every stage holds against the official rows."""
+def rows_in(made: Path, say: Callable[[str], None]) -> tuple[int, int]:
+    """Rows counted over all outputs, and rows lost: what every stage holds against the official rows."""
     import h5py
 
     from abaw_submit.corpus.ledger import read_ledger
 
-    lost = 0
+    counted = lost = 0
 
     def compare(what: str, found: dict[str, int]) -> None:
-        nonlocal lost
+        nonlocal counted, lost
+        counted += sum(found.values())
         for track, rows in TRACKS.items():
             if found.get(track) != rows:
                 lost += abs(rows - found.get(track, 0))
@@ -166,7 +169,7 @@ def rows_in(made: Path, say: Callable[[str], None]) -> int:
     lines = (made / "VA.txt").read_text().splitlines()[1:] if (made / "VA.txt").is_file() else []
     if lines:
         compare("VA.txt", {t: sum(line.startswith(f"{t}/") for line in lines) for t in TRACKS})
-    return lost
+    return counted, lost
 
 
 def _length(path: Path, name: str) -> int:
