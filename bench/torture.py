@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import multiprocessing
 import os
 import shutil
@@ -76,14 +77,22 @@ class Torture:
         self.usual: dict[str, kills.Usual] = {}
 
     def prepare(self) -> None:
-        """Make the corpus and every stage's output, undisturbed."""
+        """Make the corpus and every stage's output, undisturbed, unless an earlier slice did."""
         warm_up()
+        known = self.root / "usual.json"
+        if known.is_file():
+            told = json.loads(known.read_text(encoding="utf-8"))
+            self.usual = {name: kills.Usual(**usual) for name, usual in told.items()}
+            self.whole = {j.name: kills.output_of(self.root / "made", j) for j in self._jobs(everything=True)}
+            return
         making = multiprocessing.get_context("fork").Process(target=make_corpus, args=(self.root,))
         making.start()  # in a process of its own: nothing is computed in the one that is forked
         making.join()
         for job in self._jobs(everything=True):
             self.usual[job.name] = kills.undisturbed(job, self.root / "made", self.root / "usual.log")
             self.whole[job.name] = kills.output_of(self.root / "made", job)
+        told = {name: dataclasses.asdict(usual) for name, usual in self.usual.items()}
+        known.write_text(json.dumps(told), encoding="utf-8")
 
     def _jobs(self, everything: bool = False) -> list[Job]:
         only = self.amount.only
@@ -172,6 +181,7 @@ def main() -> int:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--stages", default="", help="only these, separated by commas")
     parser.add_argument("--times", type=int, help="disturbances a stage, damaged files a reader")
+    parser.add_argument("--corpus", type=Path, help="make it in this folder and keep it for the next slice")
     parser.add_argument("--results", type=Path, help="add the lines to this file; the page shows all of it")
     parser.add_argument("--out", type=Path, default=PAGE)
     given = parser.parse_args()
@@ -182,7 +192,7 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="torture-"))  # TemporaryDirectory is removed by any fork that ends
     try:
         amount = dataclasses.replace(amount, **changes)
-        torture = Torture(folder / "corpus", amount, given.seed, given.results)
+        torture = Torture(given.corpus or folder / "corpus", amount, given.seed, given.results)
         torture.prepare()
         for part in parts:
             step: Callable[[], None] = getattr(torture, part, lambda part=part: torture.disturbed(part))
