@@ -8,6 +8,7 @@ process can be forked safely (Linux); everywhere else jobs import what they need
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import importlib
 import os
@@ -53,6 +54,15 @@ def main() -> None:
             _job(connection)
         connection.close()
     _reap()
+    _leave(sys.argv[1])
+
+
+def _leave(path: str) -> None:
+    """Remove the socket and its folder, if the run that made them was killed before it could."""
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+    with contextlib.suppress(OSError):
+        os.rmdir(os.path.dirname(path))
 
 
 def _reap() -> None:

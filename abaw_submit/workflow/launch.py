@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +32,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.1
 _TAIL_LINES = 12
+_WARM = "abaw-warm-"  # folders of the sockets, in the temporary folder
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ def _warm_process(plan: Plan, wanted: bool) -> Iterator[dict[str, str]]:
     if not wanted:
         yield {}
         return
-    with tempfile.TemporaryDirectory(prefix="abaw-") as folder:  # a socket's path must be short
+    remove_dead_sockets(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=_WARM) as folder:  # a socket's path must be short
         address = str(Path(folder) / "warm")
         threads = dict.fromkeys(THREAD_VARIABLES, str(plan.run.threads))
         process = subprocess.Popen(
@@ -160,8 +164,20 @@ def _warm_process(plan: Plan, wanted: bool) -> Iterator[dict[str, str]]:
         try:
             yield {WARM_SOCKET: address}
         finally:
-            os.unlink(address)  # it ends when this is gone
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(address)  # it ends when this is gone
             process.wait()
+
+
+def remove_dead_sockets(folder: Path) -> None:
+    """Remove what runs left that were killed with all their processes: sockets that nobody listens to."""
+    for path in folder.glob(f"{_WARM}*/warm"):
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                path.unlink()
+                path.parent.rmdir()
 
 
 def log_tail(plan: Plan) -> str:
