@@ -13,7 +13,7 @@ from abaw_submit.cli import COMMANDS
 from abaw_submit.errors import UserError
 from abaw_submit.workflow.commands import unit_commands
 from abaw_submit.workflow.identity import media_identity
-from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.units import STAGES, stage_units
 
 # options that cannot change the bytes of a result: how many hands, which memory, what is shown
@@ -24,7 +24,7 @@ _SHOWN_ONLY = ("pictures", "as_json", "config")
 _OWN_JOBS = ("corpus", "crop", "sound")  # stages that share out their work themselves
 
 
-def resolve_settings(layout: Layout, config: Path) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
+def resolve_settings(layout: RunLayout, config: Path) -> tuple[dict[str, dict[str, Any]], dict[str, int]]:
     """The settings of every job of a run that can change its bytes, and the worker processes it may have.
 
     Paths of the run are left out: they are the graph's.

@@ -167,7 +167,7 @@ def clean(config: Path | None, name: str | None, dry_run: bool) -> None:
     Example: abaw-submit clean -c configs/demo.toml
     """
     from abaw_submit.workflow.clean import clean as work
-    from abaw_submit.workflow.layout import Layout
+    from abaw_submit.workflow.layout import RunLayout
     from abaw_submit.workflow.settings import RunSettings, load_run, name_problem
 
     if config is None and name is None:
@@ -175,7 +175,7 @@ def clean(config: Path | None, name: str | None, dry_run: bool) -> None:
     if name is not None and (problem := name_problem("--run", name)):
         raise UserError(problem)
     given = load_run(config, name=name, check_environment=False) if config else RunSettings(name=str(name))
-    done = work(Layout(given), dry_run=dry_run)
+    done = work(RunLayout(given), dry_run=dry_run)
     verb = "would remove" if dry_run else "removed"
     click.echo(f"Run {given.name}: {verb} {done.files:,} files, {done.bytes / 1e6:,.1f} MB.")
     for path in done.kept[:_SHOWN]:
@@ -194,13 +194,13 @@ def make_plan(
     """
     from abaw_submit.cli.resolve import resolve_settings
     from abaw_submit.workflow.devices import find_devices
-    from abaw_submit.workflow.layout import Layout
+    from abaw_submit.workflow.layout import RunLayout
     from abaw_submit.workflow.plan import Plan
     from abaw_submit.workflow.settings import load_run
 
     config = Path(os.path.abspath(config))
     settings_of_run = load_run(config, **replaced)
-    settings, jobs = resolve_settings(Layout(settings_of_run), config)
+    settings, jobs = resolve_settings(RunLayout(settings_of_run), config)
     devices = () if cluster else find_devices()
     return Plan(
         settings_of_run,

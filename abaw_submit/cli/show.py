@@ -10,6 +10,7 @@ from abaw_submit.cli.common import IN_FILE, OUT_PATH, Command
 from abaw_submit.cli.progress import progress
 from abaw_submit.errors import UserError
 from abaw_submit.faces.settings import DETECTORS
+from abaw_submit.layout import Layout
 
 
 @click.command(cls=Command, extras=["faces", "train", "report"])
@@ -64,7 +65,7 @@ def show(
     for path in (out, table):
         if path is not None and path.resolve() == video.resolve():
             raise click.UsageError(f"{path} is the video itself.")
-    folder = Path(run_name) if Path(run_name).is_dir() else Path("work") / run_name
+    folder = Path(run_name) if Path(run_name).is_dir() else Layout(run_name).work
     spec, remark = find_detector(detector, model)
     if remark:
         click.echo(remark, err=True)

@@ -77,43 +77,46 @@ class MaskedAutoencoder(nn.Module):
         if noise is None:
             patches = (self.size.img_size_px // self.size.patch_px) ** 2
             noise = torch.rand(len(images), patches, device=images.device)
-        predicted, hidden = self.reconstruct(images, noise)
-        target = patchify(images, self.size.patch_px)
+        rows = patchify(images, self.size.patch_px)
+        predicted, hidden = self.reconstruct(rows, noise)
+        target = _rows_at(rows, hidden)
         if self.normalise_pixels:
-            variance = target.var(-1, keepdim=True)
-            target = (target - target.mean(-1, keepdim=True)) / (variance + 1e-6).sqrt()
-        per_patch = (predicted - target).square().mean(-1)
-        return (per_patch * hidden).sum() / hidden.sum()
+            target = target - target.mean(-1, keepdim=True)
+            variance = target.square().sum(-1, keepdim=True) / (target.shape[-1] - 1)
+            target = target / (variance + 1e-6).sqrt()
+        return nn.functional.mse_loss(predicted, target)
 
-    def reconstruct(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Predicted pixels of all patches, and which patches were hidden.
+    def reconstruct(self, rows: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicted pixels of the hidden patches, and which patches these are.
+
+        Only what is visible is embedded, and only what is hidden is painted: three quarters of the embedding
+        and a quarter of the painting of the official code, whose results are thrown away there.
 
         Args:
-            images: (batch, 3, side, side), normalised.
-            noise: (batch, patches); the smallest values stay visible.
+            rows: (batch, patches, patch pixels x 3), of `patchify`, normalised.
+            noise: (batch, patches); the patches of the smallest values stay visible.
 
         Returns:
-            (batch, patches, patch pixels x 3) and (batch, patches) of 0 and 1.
+            (batch, hidden, patch pixels x 3) and the places (batch, hidden) of these patches.
         """
-        encoder = self.encoder
-        tokens = encoder.patch_embed(images) + encoder.pos_embed[:, 1:]
-        patches = tokens.shape[1]
+        encoder, patches = self.encoder, rows.shape[1]
         visible = max(1, int(patches * (1 - self.mask_ratio)))
         order = noise.argsort(1)
-        back = order.argsort(1)
-        kept = tokens.gather(1, order[:, :visible, None].expand(-1, -1, tokens.shape[2]))
+        seen, hidden = order[:, :visible], order[:, visible:]
+        embed = encoder.patch_embed.proj
+        weight = embed.weight.permute(0, 2, 3, 1).flatten(1)  # pixels in the order of `patchify`
+        kept = nn.functional.linear(_rows_at(rows, seen), weight, embed.bias)
+        kept = kept + _rows_at(encoder.pos_embed[:, 1:].expand(len(rows), -1, -1), seen)
         first = (encoder.cls_token + encoder.pos_embed[:, :1]).expand(len(kept), -1, -1)
         latent = encoder.norm(encoder.blocks(torch.cat([first, kept], 1)))
 
         latent = self.decoder_embed(latent)
         masks = self.mask_token.expand(len(latent), patches - visible, -1)
-        full = torch.cat([latent[:, 1:], masks], 1)
-        full = full.gather(1, back[:, :, None].expand(-1, -1, full.shape[2]))
+        full = _rows_at(torch.cat([latent[:, 1:], masks], 1), order.argsort(1))
         x = torch.cat([latent[:, :1], full], 1) + self.decoder_pos_embed
         for block in self.decoder_blocks:
             x = block(x)
-        predicted = self.decoder_pred(self.decoder_norm(x))[:, 1:]
-        return predicted, (back >= visible).to(predicted.dtype)
+        return self.decoder_pred(self.decoder_norm(_rows_at(x[:, 1:], hidden))), hidden
 
     def official_state(self) -> dict[str, Tensor]:
         """The weights under the names of the official release: the encoder's without a prefix."""
@@ -123,6 +126,11 @@ class MaskedAutoencoder(nn.Module):
         """Take over weights under the official names."""
         own = self.state_dict()
         self.load_state_dict({name: state[name.removeprefix("encoder.")] for name in own})
+
+
+def _rows_at(rows: Tensor, places: Tensor) -> Tensor:
+    """(batch, patches, width) at (batch, some) places: (batch, some, width)."""
+    return rows.gather(1, places[:, :, None].expand(-1, -1, rows.shape[2]))
 
 
 def patchify(images: Tensor, patch_px: int) -> Tensor:

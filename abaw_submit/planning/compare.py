@@ -12,8 +12,9 @@ from abaw_submit import metrics
 from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.errors import UserError
+from abaw_submit.layout import OFFICIAL
 from abaw_submit.planning.agreement import agreement_table, rows_changed, test_labels
-from abaw_submit.planning.fold_scores import OFFICIAL, FoldScores
+from abaw_submit.planning.fold_scores import FoldScores
 from abaw_submit.planning.ideas import DIAGNOSIS, IDEAS, Idea, recipe_of
 from abaw_submit.planning.settings import PlanSettings
 from abaw_submit.postprocess.ensemble import average_folds

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abaw_submit.errors import UserError
+from abaw_submit.layout import MODEL, OFFICIAL, TEST_SCORES, VALIDATION_SCORES
 from abaw_submit.scores.files import Scores, read_scores
 from abaw_submit.tasks import Task
-
-VALIDATION, TEST = "scores_validation", "scores_test"
-OFFICIAL = "official"
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,11 @@ def read_fold_scores(folder: Path | str, task: Task) -> list[FoldScores]:
     if not folder.is_dir():
         raise UserError(f"No folder {folder}. Give a task's checkpoints, with fold_0, fold_1, … in it.")
     found = []
-    for place in sorted(folder.glob("fold_*")):
+    for place in sorted(folder.glob(f"{MODEL}_*")):
         if place.is_dir():
-            paths = _scores(place, VALIDATION), _scores(place, TEST)
+            paths = _scores(place, VALIDATION_SCORES), _scores(place, TEST_SCORES)
             read = [read_scores(path, task) for path in paths]
-            found.append(FoldScores(place.name.removeprefix("fold_"), read[0], read[1], paths))
+            found.append(FoldScores(place.name.removeprefix(f"{MODEL}_"), read[0], read[1], paths))
     folds = [fold for fold in found if fold.name != OFFICIAL]
     if len(folds) < 2:
         raise UserError(f"{len(folds)} cross-validation folds in {folder}; expected fold_0, fold_1, …")
@@ -65,7 +63,7 @@ def read_fold_scores(folder: Path | str, task: Task) -> list[FoldScores]:
 
 
 def _scores(place: Path, name: str) -> Path:
-    for path in (place / f"{name}.h5", place / name):
+    for path in (place / name, place / Path(name).stem):
         if path.exists():
             return path
-    raise UserError(f"{place} has no {name}.h5. Train the fold with --tracks TEMPLATE.")
+    raise UserError(f"{place} has no {name}. Train the fold with --tracks TEMPLATE.")

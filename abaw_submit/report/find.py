@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit.errors import UserError
+from abaw_submit.layout import ENCODER, MODEL, OFFICIAL, TEST_SCORES, VALIDATION_SCORES, VISUAL, Layout
 from abaw_submit.store import read_record
 from abaw_submit.tasks import TASKS, Task
 
-VALIDATION = "scores_validation.h5"
-SYSTEMS = {"single-frame head": "encoder", "TMF, picture only": "visual", "TMF": "fold"}
+SYSTEMS = {"single-frame head": ENCODER, "TMF, picture only": VISUAL, "TMF": MODEL}
 
 
 @dataclass(frozen=True)
@@ -48,70 +48,74 @@ class TaskRun:
 
 @dataclass(frozen=True)
 class Run:
-    """A run: its name, its work folder and its tasks."""
+    """A run: where its files lie, and its tasks."""
 
-    name: str
-    work: Path
-    checkpoints: Path
+    layout: Layout
     tasks: list[TaskRun]
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.layout.name
+
+    @property
+    def work(self) -> Path:
+        """What was made on the way."""
+        return self.layout.work
+
+    @property
+    def checkpoints(self) -> Path:
+        """Its networks."""
+        return self.layout.checkpoints
 
     @property
     def crops(self) -> dict[str, Any] | None:
         """The record of the crops."""
-        return read_record(self.work / "crops")
+        return read_record(self.layout.crops)
 
 
 def find_run(work: Path) -> Run:
-    """The run whose work folder is `work`, `<root>/work/<name>`; its checkpoints and submissions lie
-    in `<root>/checkpoints/<name>` and `<root>/submissions/<name>`.
+    """The run whose work folder is `work`, with whatever of it is there.
 
     Raises:
         UserError: there is nothing of a run.
     """
-    work = work.resolve()
-    root, name = work.parent.parent, work.name
-    checkpoints, submissions = root / "checkpoints" / name, root / "submissions" / name
-    tasks = [_task_run(task, work, checkpoints, submissions) for task in TASKS.values()]
+    layout = Layout.of_work(work.resolve())
+    tasks = [_task_run(task, layout) for task in TASKS.values()]
     found = [t for t in tasks if t.tmf or t.frame or t.zip or t.recipe]
     if not found:
         raise UserError(
-            f"Nothing of run {name} to report: no scores under {checkpoints} and no zip under"
-            f" {submissions}.\nGive the run's work folder, for example --run work/demo."
+            f"Nothing of run {layout.name} to report: no scores under {layout.checkpoints} and no zip under"
+            f" {layout.submissions}.\nGive the run's work folder, for example --run work/demo."
         )
-    return Run(name, work, checkpoints, found)
+    return Run(layout, found)
 
 
-def _task_run(task: Task, work: Path, checkpoints: Path, submissions: Path) -> TaskRun:
-    here = checkpoints / task.key
-
-    def scores(kind: str) -> list[Path]:
-        # the official split is one more model, not a fold: its validation tracks are in the folds too
-        return sorted(here.glob(f"{kind}_[0-9]*/scores_validation.h5"))
-
-    recipe, packed = work / task.key / "recipe", submissions / f"{task.name}.zip"
-    test = work / task.key / "test_scores.h5"
+def _task_run(task: Task, layout: Layout) -> TaskRun:
+    here, recipe = layout.checkpoints / task.key, layout.recipe(task.key)
+    packed, test = layout.zip(task.key), layout.scores(task.key)
     return TaskRun(
         task,
-        scores("encoder"),
-        scores("fold"),
-        scores("visual"),
-        sorted(p.parent for p in here.glob("fold_*/record.json")),
+        layout.validation_scores(task.key, ENCODER),
+        layout.validation_scores(task.key, MODEL),
+        layout.validation_scores(task.key, VISUAL),
+        layout.trained_folds(task.key),
         {
             name: path
             for name, kind in SYSTEMS.items()
-            if (path := here / f"{kind}_official" / VALIDATION).is_file()
+            if (path := here / f"{kind}_{OFFICIAL}" / VALIDATION_SCORES).is_file()
         },
-        {p.parent.name.partition("_")[2]: p for p in sorted(here.glob("fold_*/scores_test.h5"))},
+        {p.parent.name.partition("_")[2]: p for p in sorted(here.glob(f"{MODEL}_*/{TEST_SCORES}"))},
         test if test.is_file() else None,
         recipe if (recipe / "selection.json").is_file() else None,
-        _plan(work, submissions, task),
+        _plan(layout, task),
         packed if packed.is_file() else None,
     )
 
 
-def _plan(work: Path, submissions: Path, task: Task) -> Path | None:
+def _plan(layout: Layout, task: Task) -> Path | None:
     """The plan of a task, wherever in the run's folders it was written."""
-    for path in sorted([*work.glob("**/plan.json"), *submissions.glob("**/plan.json")]):
+    for path in sorted([*layout.work.glob("**/plan.json"), *layout.submissions.glob("**/plan.json")]):
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:

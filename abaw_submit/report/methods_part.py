@@ -50,7 +50,7 @@ def _crops(run: Run) -> str:
 
 
 def _pretraining(run: Run) -> str:
-    record = read_record(run.checkpoints / "mae")
+    record = read_record(run.layout.mae)
     if record is None:
         return ""
     s, pictures = record["settings"], record["counts"].get("pictures", 0)
@@ -127,15 +127,10 @@ def _settings(run: Run) -> tuple[list[tuple[str, dict[str, Any]]], list[str]]:
     """The first record of each kind of stage and task, and all seeds."""
     found: dict[str, dict[str, Any]] = {}
     seeds: set[str] = set()
-    splits = run.work.parent.parent / "splits"
-    paths = [*run.work.rglob("*record.json"), *run.checkpoints.rglob("*record.json")]
-    for path in [*sorted(paths), *sorted(splits.glob(f"{run.name}_*.record.json"))]:
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+    for path in run.layout.recorded():
+        record = read_record(path)
+        if record is not None and record["stage"] in SETTINGS_OF:
             stage, settings = record["stage"], record["settings"]
-        except (ValueError, KeyError, TypeError):
-            continue
-        if stage in SETTINGS_OF and path.parent.parent.name != "crops":
             title = " ".join(str(v) for v in (stage, settings.get("task"), settings.get("extractor")) if v)
             short = {k: v for k, v in settings.items() if len(json.dumps(v)) < 2000}
             found.setdefault(title, short)

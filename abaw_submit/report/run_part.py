@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from pathlib import Path
 from typing import Any
 
 from abaw_submit.report import charts
@@ -98,16 +97,11 @@ def crops_section(run: Run) -> Section | None:
 def stages_section(run: Run) -> Section:
     """Seconds and memory of every stage, the slowest first."""
     found = []
-    for root in (run.work, run.checkpoints):
-        for path in sorted(root.rglob("*record.json")):
-            record = _record(path)
-            if record is not None and path.parent.parent.name != "crops":
-                made = (
-                    path.parent
-                    if path.name == "record.json"
-                    else path.with_name(path.name[: -len(".record.json")])
-                )
-                found.append((float(record["seconds"]), record, made.relative_to(root.parent).as_posix()))
+    for path in run.layout.recorded():
+        record = read_record(path)
+        if record is not None:
+            shown = path.relative_to(run.layout.root).as_posix()
+            found.append((float(record["seconds"]), record, shown))
     found.sort(key=lambda f: (-f[0], f[2]))
     rows = [
         [record["stage"], made, f"{seconds:.1f}", f"{record['peak_memory_mib']:.0f}", record["fingerprint"]]
@@ -119,8 +113,3 @@ def stages_section(run: Run) -> Section:
         "Stages",
         [Table(["stage", "made", "seconds", "peak MiB", "fingerprint"], rows, caption, open_rows=12)],
     )
-
-
-def _record(path: Path) -> dict[str, Any] | None:
-    out = path.parent if path.name == "record.json" else path.with_name(path.name[: -len(".record.json")])
-    return read_record(out)

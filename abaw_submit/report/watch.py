@@ -176,7 +176,7 @@ def _source(run: Run, task: Task, fold: Path, extractor: str, record: dict[str, 
                 found = path if path.is_absolute() else root / path
                 if found.exists():
                     return str(found)
-    own = run.checkpoints / task.key / f"encoder_{fold.name.removeprefix('fold_')}"
+    own = run.layout.encoder(task.key, fold.name.partition("_")[2])
     if entry.kind != AUDIO and own.is_dir():
         return str(own)
     if entry.default_source:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from abaw_submit.corpus.annotations import read_annotation_set
 from abaw_submit.errors import UserError
+from abaw_submit.layout import VALIDATION_SCORES
 from abaw_submit.models.checkpoint import read_config
 from abaw_submit.models.settings import SequenceSize
 from abaw_submit.postprocess.comparison import compare, filter_table, fold_table, pool, write_table
@@ -21,7 +22,6 @@ from abaw_submit.scores.files import Scores, read_scores
 from abaw_submit.tasks import Task
 from abaw_submit.training.fold import FoldInputs
 from abaw_submit.training.folds import read_splits
-from abaw_submit.training.outputs import VALIDATION_NAME
 from abaw_submit.training.settings import TmfSettings
 from abaw_submit.training.tmf import train
 
@@ -104,11 +104,11 @@ def ablate(ablation: Ablation, out: Path, *, progress: Progress = quiet) -> dict
     truth = read_annotation_set(ablation.annotations, task)
     folds = [fold.name for fold in read_splits(ablation.splits).folds]
     cross = [name for name in folds if name != "official"]
-    there = [name for name in folds if (_at(ablation.trained, name) / VALIDATION_NAME).is_file()]
+    there = [name for name in folds if (_at(ablation.trained, name) / VALIDATION_SCORES).is_file()]
     if not set(cross) <= set(there):
         lacking = _at(ablation.trained, sorted(set(cross) - set(there))[0])
-        raise UserError(f"No {VALIDATION_NAME} in {lacking}. Train the full model of every fold first.")
-    full = {name: read_scores(_at(ablation.trained, name) / VALIDATION_NAME, task) for name in there}
+        raise UserError(f"No {VALIDATION_SCORES} in {lacking}. Train the full model of every fold first.")
+    full = {name: read_scores(_at(ablation.trained, name) / VALIDATION_SCORES, task) for name in there}
     pooled = pool([full[name] for name in cross])
 
     tables = {"folds": fold_table(task, truth, full), "filters": filter_table(task, truth, pooled)}
@@ -141,7 +141,7 @@ def _train(ablation: Ablation, variant: Variant, fold: str, out: Path, progress:
     sources = tuple(_at(path, fold) for path in variant.features)
     inputs = FoldInputs(sources, ablation.annotations, ablation.splits, fold)
     train(ablation.task, inputs, folder, size=size, settings=settings, progress=progress)
-    return read_scores(folder / VALIDATION_NAME, ablation.task)
+    return read_scores(folder / VALIDATION_SCORES, ablation.task)
 
 
 def _at(path: str, fold: str) -> Path:

@@ -38,9 +38,12 @@ def random_crop(images: Tensor, size_px: int, smallest: float, seed: int) -> Ten
     part = smallest + (1 - smallest) * draws[0]
     flip = torch.where(draws[1] < 0.5, -1.0, 1.0)
     x, y = (1 - part) * (2 * draws[2] - 1), (1 - part) * (2 * draws[3] - 1)
-    zero = torch.zeros_like(part)
-    rows = torch.stack([torch.stack([flip * part, zero, x], 1), torch.stack([zero, part, y], 1)], 1)
-    grid = functional.affine_grid(rows, [count, images.shape[1], size_px, size_px], align_corners=False)
+    # a part that is not turned: the places of its columns and of its rows (affine_grid multiplies matrices)
+    line = (2 * torch.arange(size_px).to(images) + 1) / size_px - 1
+    columns = (flip * part)[:, None] * line + x[:, None]
+    lines = part[:, None] * line + y[:, None]
+    shape = (count, size_px, size_px)
+    grid = torch.stack([columns[:, None, :].expand(shape), lines[:, :, None].expand(shape)], -1)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

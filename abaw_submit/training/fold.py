@@ -16,11 +16,12 @@ from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.errors import UserError
+from abaw_submit.layout import TEST_SCORES, VALIDATION_SCORES
 from abaw_submit.store import Stage
 from abaw_submit.tasks import MORE_TASKS, Task, part_slices
 from abaw_submit.training.folds import group_tracks
 from abaw_submit.training.loop import Fit
-from abaw_submit.training.outputs import TEST_NAME, VALIDATION_NAME, official_score, save_scores
+from abaw_submit.training.outputs import official_score, save_scores
 from abaw_submit.training.stage import Training
 from abaw_submit.training.tracks import absent_tracks, read_division
 from abaw_submit.training.weights import write_weights_table
@@ -131,9 +132,9 @@ class FoldTraining(Training):
         done.history[-1].setdefault("validation", self.score)
         if self.absent:
             stage.count("tracks left out", len(self.absent))
-        self._save(stage, VALIDATION_NAME, validation, "validation")
+        self._save(stage, VALIDATION_SCORES, validation, "validation")
         if self.tests:
-            self._save(stage, TEST_NAME, self.predict(self.tests, "score test", done.device), "test")
+            self._save(stage, TEST_SCORES, self.predict(self.tests, "score test", done.device), "test")
 
     def note_weights(self, stage: Stage, weights: Tensor) -> None:
         """The class weights beside the paper's, for the reader."""

@@ -18,9 +18,6 @@ from abaw_submit.scores.files import Scores, write_scores
 from abaw_submit.store import Stage, atomic_path, write_text
 from abaw_submit.tasks import AH, Task, part_slices
 
-VALIDATION_NAME = "scores_validation.h5"
-TEST_NAME = "scores_test.h5"
-
 
 def official_score(
     task: Task, annotations: Mapping[str, Annotation], scores: Mapping[str, npt.NDArray[np.float32]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from abaw_submit.store import RECORD_NAME, read_record, record_path
 from abaw_submit.tasks import TASKS
 from abaw_submit.workflow.engine import run_lock
-from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.layout import RunLayout
 
 # what stages write beside the outputs that their records list
 _OWN_NAMES = re.compile(
@@ -35,7 +35,7 @@ class Cleaned:
     kept: list[Path] = field(default_factory=list)
 
 
-def clean(layout: Layout, *, dry_run: bool = False) -> Cleaned:
+def clean(layout: RunLayout, *, dry_run: bool = False) -> Cleaned:
     """Remove what a run made: its work, its checkpoints, its submissions, its folds, its demo corpus.
 
     Files that no stage's record names and no stage writes stay where they are, and so do other runs.
@@ -99,7 +99,7 @@ class _Records(dict[Path, frozenset[Path]]):
 _records = _Records()
 
 
-def _made(path: Path, layout: Layout) -> bool:
+def _made(path: Path, layout: RunLayout) -> bool:
     if path == layout.report or layout.stages in path.parents:
         return True
     above = list(_within(path, layout))
@@ -111,7 +111,7 @@ def _made(path: Path, layout: Layout) -> bool:
     return bool(_OWN_NAMES.fullmatch(path.name)) and not path.is_symlink() and len(above) > 1
 
 
-def _within(path: Path, layout: Layout) -> Iterator[Path]:
+def _within(path: Path, layout: RunLayout) -> Iterator[Path]:
     """The folders above a path, down to the run's own."""
     for folder in path.parents:
         yield folder

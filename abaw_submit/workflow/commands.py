@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from abaw_submit.layout import VALIDATION_SCORES
 from abaw_submit.tasks import EDITIONS, get_task
-from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import EMBEDDING
 from abaw_submit.workflow.units import Unit
 
 Command = list[str]
 
 
-def unit_commands(layout: Layout, unit: Unit, config: Path, jobs: int = 1) -> list[Command]:
+def unit_commands(layout: RunLayout, unit: Unit, config: Path, jobs: int = 1) -> list[Command]:
     """The commands of a job, in order, without the program's name.
 
     Args:
@@ -25,18 +26,18 @@ def unit_commands(layout: Layout, unit: Unit, config: Path, jobs: int = 1) -> li
     return [[*command, "-c", str(config)] for command in made]
 
 
-def _corpus(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _corpus(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     return [["demo-data", layout.run.corpus, "--jobs", jobs]]
 
 
-def _crop(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _crop(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     run = layout.run
     rows = _each("--rows-from", [run.annotations, *map(run.template, run.task_keys)])
     given = [run.videos, *([run.crops] if run.crops else [])]
     return [["crop", *given, "--out", str(layout.crops), *rows, "--jobs", jobs]]
 
 
-def _sound(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _sound(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     where = ["--crops", str(layout.crops), "--out", str(layout.sound(unit.part))]
     if unit.part == EMBEDDING:
         where = ["--checkpoint", layout.run.embedding, *where]
@@ -45,25 +46,25 @@ def _sound(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     return [["extract", "--extractor", unit.part, *where, "--jobs", jobs]]
 
 
-def _pretrain(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _pretrain(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     return [["pretrain", layout.run.faces, "--out", str(layout.mae)]]
 
 
-def _split(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _split(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     run = layout.run
     command = ["split", *_task(unit), "--annotations", run.annotations, "--folds", str(run.folds)]
     test = _each("--test", [run.template(unit.task)])
     return [[*command, *test, "--out", str(layout.splits(unit.task))]]
 
 
-def _finetune(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _finetune(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     run, key = layout.run, unit.task
     data = ["--crops", str(layout.crops), "--annotations", run.annotations]
     out = ["--encoder", layout.encoder_source, "--out", str(layout.encoder(key, unit.part))]
     return [["finetune", *_task(unit), *data, *_fold(layout, unit), *_tests(layout, key), *out]]
 
 
-def _features(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _features(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key, fold = unit.task, unit.part
     wanted = _each("--tracks", [str(annotation_folder(layout, key) or ""), layout.run.template(key)])
     weights = ["--checkpoint", str(layout.encoder(key, fold)), "--out", str(layout.features(key, fold))]
@@ -71,13 +72,13 @@ def _features(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     return [["extract", "--extractor", "mae", *crops, *wanted, "--jobs", jobs, *weights]]
 
 
-def _train(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _train(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     data = [*_inputs(layout, unit), "--annotations", layout.run.annotations]
     out = ["--out", str(layout.model(unit.task, unit.part))]
     return [["train", *_task(unit), *data, *_fold(layout, unit), *_tests(layout, unit.task), *out]]
 
 
-def _ablate(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _ablate(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     seen = [str(layout.sound(name)) for name in layout.run.seen]
     features = _each("--features", [str(layout.features(unit.task, unit.part)), *seen])
     data = [*features, "--annotations", layout.run.annotations]
@@ -85,33 +86,33 @@ def _ablate(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     return [["train", *_task(unit), *data, *_fold(layout, unit), *out]]
 
 
-def _tables(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _tables(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key, run = unit.task, layout.run
     fold = "{fold}"
     named = {"mae": layout.features(key, fold)}
     named |= {name: layout.sound(name) for name in (*run.seen, *run.sounds(key))}
     features = _each("--features", [f"{name}={path}" for name, path in named.items()])
-    frames = ["--frames", str(layout.encoder(key, fold) / "scores_validation.h5")]
+    frames = ["--frames", str(layout.encoder(key, fold) / VALIDATION_SCORES)]
     data = ["--annotations", run.annotations, "--splits", str(layout.splits(key))]
     trained = ["--trained", str(layout.model(key, fold)), "--out", str(layout.table(key, "").parent)]
     return [["ablate", *_task(unit), *features, *frames, *data, *trained]]
 
 
-def _template(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _template(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     return [
         ["template", *_task(unit), "--crops", str(layout.crops), "--out", str(layout.template(unit.task))]
     ]
 
 
-def _predict(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _predict(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key, fold = unit.task, unit.part
     rows = ["--tracks", str(layout.template(key)), "--out", str(layout.member_scores(key, fold))]
     return [["predict", "--checkpoint", str(layout.model(key, fold)), *_inputs(layout, unit), *rows]]
 
 
-def _select(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _select(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key = unit.task
-    folds = [f"tmf={layout.model(key, fold) / 'scores_validation.h5'}" for fold in layout.folds]
+    folds = [f"tmf={layout.model(key, fold) / VALIDATION_SCORES}" for fold in layout.folds]
     name = {"select": "recipe"}.get(unit.stage, unit.stage)
     steps = {"ensemble": "ensemble", "smooth": "smooth,calibrate,threshold"}.get(unit.stage)
     only = ["--steps", steps] if steps else []
@@ -120,16 +121,16 @@ def _select(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     return [["select", *_task(unit), *_each("--scores", folds), *truth, *only, *out]]
 
 
-def _apply(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _apply(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key = unit.task
     members = [f"tmf={layout.member_scores(key, fold)}" for fold in layout.members]
     recipe = ["--recipe", str(layout.recipe(key))]
     return [["apply", *recipe, *_each("--scores", members), "--out", str(layout.scores(key))]]
 
 
-def _submit(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _submit(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key = unit.task
-    official, rows = str(layout.official(key)), ["--template", str(layout.template(key))]
+    official, rows = str(layout.prediction(key)), ["--template", str(layout.template(key))]
     scores = ["--scores", str(layout.scores(key))]
     return [
         ["format", *_task(unit), *scores, *rows, "--out", official],
@@ -137,7 +138,7 @@ def _submit(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
     ]
 
 
-def _report(layout: Layout, unit: Unit, jobs: str) -> list[Command]:
+def _report(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     truth = ["--annotations", layout.run.annotations] if layout.run.annotations else []
     return [["report", "--run", str(layout.work), *truth, "--out", str(layout.report)]]
 
@@ -146,15 +147,15 @@ def _task(unit: Unit) -> list[str]:
     return ["--task", unit.task.upper()]
 
 
-def _fold(layout: Layout, unit: Unit) -> list[str]:
+def _fold(layout: RunLayout, unit: Unit) -> list[str]:
     return ["--splits", str(layout.splits(unit.task)), "--fold", unit.part]
 
 
-def _tests(layout: Layout, key: str) -> list[str]:
+def _tests(layout: RunLayout, key: str) -> list[str]:
     return _each("--tracks", [layout.run.template(key)])
 
 
-def _inputs(layout: Layout, unit: Unit) -> list[str]:
+def _inputs(layout: RunLayout, unit: Unit) -> list[str]:
     sounds = [str(layout.sound(s)) for s in (*layout.run.seen, *layout.run.sounds(unit.task))]
     return _each("--features", [str(layout.features(unit.task, unit.part)), *sounds])
 
@@ -163,7 +164,7 @@ def _each(option: str, values: list[str]) -> list[str]:
     return [word for value in values if value for word in (option, value)]
 
 
-def annotation_folder(layout: Layout, key: str) -> Path | None:
+def annotation_folder(layout: RunLayout, key: str) -> Path | None:
     """The folder of a task's annotations, whatever the edition calls it; None without annotations.
 
     Where it is not there yet it is given the newest edition's name.

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from abaw_submit.errors import UserError
 from abaw_submit.workflow import launch
 from abaw_submit.workflow.launch import Pending
-from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.plan import Plan
 from abaw_submit.workflow.stamp import failures, read_stamp
 from abaw_submit.workflow.state import read_state
@@ -146,7 +146,7 @@ def _lost(plan: Plan, units: Sequence[Unit]) -> dict[Unit, list[tuple[str, str]]
 
 
 @contextmanager
-def run_lock(layout: Layout) -> Iterator[None]:
+def run_lock(layout: RunLayout) -> Iterator[None]:
     """One process at a time makes a run.
 
     Raises:

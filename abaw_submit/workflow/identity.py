@@ -16,14 +16,14 @@ from pathlib import Path
 from abaw_submit.corpus.annotations import annotation_files
 from abaw_submit.errors import UserError
 from abaw_submit.workflow.commands import annotation_folder
-from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import EMBEDDING
 from abaw_submit.workflow.units import Unit
 
 ABSENT = "not there"
 
 
-def unit_files(layout: Layout, unit: Unit) -> dict[str, str]:
+def unit_files(layout: RunLayout, unit: Unit) -> dict[str, str]:
     """The files a job reads that no job of the run makes: what each is -> its identity.
 
     Args:
@@ -60,7 +60,7 @@ def unit_files(layout: Layout, unit: Unit) -> dict[str, str]:
     return {what: identity() for what, identity in table.get(unit.stage, {}).items()}
 
 
-def _names_rows(layout: Layout) -> bool:
+def _names_rows(layout: RunLayout) -> bool:
     run = layout.run
     return bool(run.annotations or any(run.template(key) for key in run.task_keys))
 
@@ -79,19 +79,19 @@ def text_identity(path: str) -> str:
     return _digest([_content(Path(path))]) if os.path.isfile(path) else ABSENT
 
 
-def labels_identity(layout: Layout, *keys: str) -> str:
+def labels_identity(layout: RunLayout, *keys: str) -> str:
     """The annotations of some tasks, by their content."""
     files = [path for key in keys for path in _annotations(layout, key)]
     return f"{len(files)} files, {_digest(f'{p.parent.name}/{p.name} {_content(p)}' for p in files)}"
 
 
-def names_identity(layout: Layout, key: str) -> str:
+def names_identity(layout: RunLayout, key: str) -> str:
     """Which tracks a task has annotations of."""
     files = _annotations(layout, key)
     return f"{len(files)} tracks, {_digest(p.stem for p in files)}"
 
 
-def rows_identity(layout: Layout) -> str:
+def rows_identity(layout: RunLayout) -> str:
     """Which tracks there are in annotations and templates, and how many rows each has."""
     run = layout.run
     lines = [
@@ -134,7 +134,7 @@ def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
     return found
 
 
-def _annotations(layout: Layout, key: str) -> list[Path]:
+def _annotations(layout: RunLayout, key: str) -> list[Path]:
     folder = annotation_folder(layout, key)
     if folder is None or not folder.is_dir():
         return []

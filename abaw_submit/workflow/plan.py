@@ -12,7 +12,7 @@ from typing import Any
 from abaw_submit.errors import UserError
 from abaw_submit.store import write_json
 from abaw_submit.workflow.identity import unit_files
-from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import RunSettings
 from abaw_submit.workflow.units import STAGES, Unit, stage_units
 
@@ -46,9 +46,9 @@ class Plan:
     owner: tuple[str, int] = ("", 0)
 
     @cached_property
-    def layout(self) -> Layout:
+    def layout(self) -> RunLayout:
         """Where its files lie."""
-        return Layout(self.run)
+        return RunLayout(self.run)
 
     def unit_settings(self, unit: Unit) -> dict[str, Any]:
         """The settings that can change what a job makes."""

@@ -18,6 +18,7 @@ from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, sibling_group, split_track
 from abaw_submit.errors import UserError
 from abaw_submit.extras import missing
+from abaw_submit.layout import Layout
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.workflow.doctor import Finding
 from abaw_submit.workflow.settings import RunSettings, load_run
@@ -212,8 +213,8 @@ def weights_there(what: str, source: str, fix: str) -> Finding:
 def trained_there(run: RunSettings, task: Task) -> Finding:
     """The trained run that this one takes its folds from."""
     what = f"{task.name} models of run {run.trained}"
-    folder = Path("checkpoints") / run.trained / task.key
-    folds = sorted(folder.glob("fold_*/model.safetensors"))
+    layout = Layout(run.trained)
+    folds, folder = layout.trained_folds(task.key), layout.checkpoints / task.key
     if folds:
         return Finding(what, "ok", f"{len(folds)} folds in {folder}")
     return Finding(what, "missing", f"no trained fold in {folder}", f"Train the run {run.trained} first.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abaw_submit.errors import UserError, suggest
-from abaw_submit.workflow.layout import Layout
+from abaw_submit.workflow.layout import RunLayout
 
 # in the order of the work; those a run with `trained` takes over from the other run are left out there
 STAGES = (
@@ -102,11 +102,11 @@ class Unit:
         return f"{self.stage}{' ' + self.task.upper() if self.task else ''}{part}"
 
 
-def stage_units(layout: Layout, stage: str) -> list[Unit]:
+def stage_units(layout: RunLayout, stage: str) -> list[Unit]:
     """The jobs of a stage in a run; [] where the run has no use for it.
 
     >>> from abaw_submit.workflow.settings import RunSettings
-    >>> [u.name for u in stage_units(Layout(RunSettings(tasks="VA", folds=2)), "train")]
+    >>> [u.name for u in stage_units(RunLayout(RunSettings(tasks="VA", folds=2)), "train")]
     ['train_va_0', 'train_va_1']
     """
     run = layout.run
@@ -126,7 +126,7 @@ def stage_units(layout: Layout, stage: str) -> list[Unit]:
     return [Unit(stage)]
 
 
-def target_units(layout: Layout, target: str) -> list[Unit]:
+def target_units(layout: RunLayout, target: str) -> list[Unit]:
     """All jobs that lead to a target, in the order of the work.
 
     Raises:
@@ -143,11 +143,11 @@ def target_units(layout: Layout, target: str) -> list[Unit]:
     return [unit for stage in STAGES if stage in stages for unit in stage_units(layout, stage)]
 
 
-def unit_results(layout: Layout, unit: Unit) -> list[Path]:
+def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
     """What a job makes: folders and files with a stage's record, or plain files.
 
     >>> from abaw_submit.workflow.settings import RunSettings
-    >>> [p.as_posix() for p in unit_results(Layout(RunSettings()), Unit("train", "va", "3"))]
+    >>> [p.as_posix() for p in unit_results(RunLayout(RunSettings()), Unit("train", "va", "3"))]
     ['checkpoints/demo/va/fold_3']
     """
     key = unit.task
@@ -163,7 +163,7 @@ def unit_results(layout: Layout, unit: Unit) -> list[Path]:
         "smooth": lambda: [layout.recipe(key, "smooth")],
         "select": lambda: [layout.recipe(key)],
         "apply": lambda: [layout.scores(key)],
-        "submit": lambda: [layout.official(key), layout.zip(key)],
+        "submit": lambda: [layout.prediction(key), layout.zip(key)],
         "report": lambda: [layout.report],
     }
     if unit.stage in whole:

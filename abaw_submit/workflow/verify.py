@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit.errors import UserError
+from abaw_submit.layout import Layout
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import RECORD_NAME, read_record, read_sha256, record_path
+from abaw_submit.tasks import MORE_TASKS, TASKS
 from abaw_submit.textfile import read_json
 
 TRACK_RECORD = "crops.json"  # beside a track's pictures: one hash over all of them, in the order of rows
@@ -43,9 +45,9 @@ def places_of(run: str, root: Path = Path(".")) -> list[Path]:
     """
     if Path(run).exists():
         return [Path(run)]
-    parts = [root / kind / run for kind in ("work", "checkpoints", "submissions")]
-    found = [p for p in parts if p.is_dir()] + sorted(root.glob(f"splits/{run}_*.json"))
-    found = [p for p in found if not p.name.endswith(RECORD_NAME)]
+    layout = Layout(run, root=root)
+    splits = [layout.splits(task.key) for task in (*TASKS.values(), *MORE_TASKS.values())]
+    found = [p for p in (*layout.owned, *splits) if p.exists()]
     if not found:
         raise UserError(
             f'No run "{run}": no such path, and nothing in work/, checkpoints/, submissions/, splits/ here.'

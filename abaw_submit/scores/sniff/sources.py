@@ -14,6 +14,7 @@ import numpy as np
 
 from abaw_submit.corpus.junk import is_junk
 from abaw_submit.errors import UserError
+from abaw_submit.layout import TEST_SCORES, VALIDATION_SCORES
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.arrays import format_of, read_tree
 from abaw_submit.scores.sniff.companions import is_set, read_set
@@ -24,7 +25,7 @@ from abaw_submit.scores.sniff.tree import tables_of
 from abaw_submit.tasks import Task
 
 _JUNK_FOLDERS = {"__macosx", "__pycache__", "node_modules"}
-_OF_TRAINING = ("scores_validation.h5", "scores_test.h5")  # what `train` leaves in a fold's folder
+_OF_TRAINING = (VALIDATION_SCORES, TEST_SCORES)  # what `train` leaves in a fold's folder
 _TENSORS = (".pt", ".pth")
 _DIGITS = re.compile(r"(\d+)")
 
@@ -151,7 +152,7 @@ def list_files(source: Path, options: Options) -> tuple[list[Path], list[str]]:
         chosen = own
         if len({path.name for path in own}) > 1:
             some = ", ".join(p.relative_to(source).as_posix() for p in own[:4])
-            pattern = "*/scores_validation.h5" if own[0].parent != source else "scores_validation.h5"
+            pattern = f"*/{VALIDATION_SCORES}" if own[0].parent != source else VALIDATION_SCORES
             raise UserError(
                 f"{source} holds scores of validation and test tracks: {some}{', …' if len(own) > 4 else ''}."
                 f"\nGive one file, or choose with --only '{pattern}'."
