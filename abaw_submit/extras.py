@@ -24,10 +24,9 @@ EXTRAS: dict[str, dict[str, str]] = {
         "transformers": "transformers",
         "safetensors": "safetensors",
         "accelerate": "accelerate",
-        "matplotlib": "matplotlib",
+        "vl-convert-python": "vl_convert",
     },
     "report": {
-        "matplotlib": "matplotlib",
         "jinja2": "jinja2",
         "vl-convert-python": "vl_convert",
         "ffmpeg-python": "ffmpeg",

@@ -91,8 +91,8 @@ def select(
     from abaw_submit.postprocess.stages import run_select
 
     settings: SelectSettings = collect(SelectSettings, options)
-    if pictures and not installed("matplotlib"):
-        click.echo('No pictures: matplotlib is not installed; the extra "report" brings it.', err=True)
+    if pictures and not installed("vl_convert"):
+        click.echo('No pictures: vl-convert-python is not installed; the extra "report" brings it.', err=True)
         pictures = False
     result = run_select(
         task, parse_members(scores), truth, out, settings, pictures=pictures, progress=progress

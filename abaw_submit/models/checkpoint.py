@@ -1,7 +1,7 @@
 """The checkpoint folder: weights as safetensors, the resolved config, and a state to go on from.
 
 `checkpoints/<run>/<task>/fold_<k>/` holds `model.safetensors`, `last.pt`, `config.toml`, `history.csv`,
-`curves.png` and `record.json`. Nothing here executes what a file holds: weights are safetensors, `last.pt`
+`curves.svg` and `record.json`. Nothing here executes what a file holds: weights are safetensors, `last.pt`
 is loaded with weights_only.
 """
 
@@ -138,6 +138,6 @@ def _sealed_bytes(path: Path) -> bytes:
 
 def recognise(entry: Path) -> bool:
     """Whether an entry of a folder is one that a training writes there."""
-    return entry.name in (WEIGHTS_NAME, CONFIG_NAME, LAST_NAME, "history.csv", "curves.png") or (
+    return entry.name in (WEIGHTS_NAME, CONFIG_NAME, LAST_NAME, "history.csv", "curves.svg") or (
         entry.name.startswith("scores_") and entry.suffix == ".h5"
     )

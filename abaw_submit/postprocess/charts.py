@@ -1,177 +1,187 @@
-"""Pictures of a selection: score against window, reliability, weights, before and after."""
+"""Pictures of a selection: steps, windows, reliability, weights, before and after. The report shows them too.
+
+Each function gives a chart and its caption, from what `select` wrote into selection.json.
+"""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit import charts
+from abaw_submit.charts import Spec
+from abaw_submit.draw import draw
 from abaw_submit.postprocess.score_table import ScoreTable
 from abaw_submit.postprocess.smoothing import parse_filter
 from abaw_submit.scores.files import Scores
-from abaw_submit.store import atomic_path
+from abaw_submit.tasks import Task
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
-matplotlib.rcParams["text.parse_math"] = False  # a member or track may be named "$x$"
-
-_COLOURS = {"median": "#4c78a8", "mean": "#f58518", "gaussian": "#54a24b", "savgol": "#b279a2"}
-_BEFORE, _AFTER, _TRUTH = "#b0b0b0", "#d62728", "#222222"
+GAUSSIAN_WIDTH = 4  # sigmas that a Gaussian is as wide as
+_POINTS = 600  # of a timeline; longer tracks are drawn by every so many rows
+Summary = Mapping[str, Any]
+Drawn = tuple[Spec, str]
 
 
-def draw_all(out: Path, summary: Mapping[str, Any], table: ScoreTable, crossfit: Scores) -> list[Path]:
-    """Draw every picture into a folder; gives the files."""
-    figures = {
-        "windows": _windows(summary),
-        "reliability": _reliability(summary),
-        "weights": _weights(summary),
-        "timelines": _timelines(summary, table, crossfit),
-        "steps": _steps(summary),
-    }
+def draw_all(out: Path, summary: Summary, table: ScoreTable, crossfit: Scores) -> list[Path]:
+    """Draw every picture into a folder as SVG; gives the files."""
     paths = []
-    for name, figure in figures.items():
-        if figure is None:
-            continue
-        path = out / f"{name}.png"
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-        plt.close(figure)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(buffer.getvalue())
-        paths.append(path)
+    for name, one in (
+        ("steps", steps(summary)),
+        ("windows", windows(summary)),
+        ("weights", weights(summary)),
+    ):
+        if one is not None:
+            paths.append(draw(out / f"{name}.svg", [("", one[0])], one[1]))
+    curves = reliability(summary)
+    if curves:
+        titles = {"before": "as the models say", "after": "after the recipe"}
+        both = [(titles[when], spec) for when, (spec, _) in curves.items()]
+        paths.append(draw(out / "reliability.svg", both, next(iter(curves.values()))[1]))
+    paths.append(draw(out / "timelines.svg", *timelines(summary, table, crossfit)))
     return paths
 
 
-def _windows(summary: Mapping[str, Any]) -> Any:
-    """Cross-fitted score against window for each filter. The bands are the intervals of the paired difference
-    to no filter, which is what matters; dotted: optimistic."""
-    rows = summary["filters"]
-    if not rows:
+def steps(summary: Summary) -> Drawn:
+    """Every set of steps: cross-fitted with its interval, and what would have been reported."""
+    rows = []
+    for entry in summary["step_sets"]:
+        name, told = " + ".join(entry["steps"]) or "nothing", entry["optimistic"]
+        low, high = entry["interval"]
+        rows.append(
+            {"name": name, "value": entry["cross_fitted"], "low": low, "high": high, "kind": "cross-fitted"}
+        )
+        rows.append({"name": name, "value": told, "low": told, "high": told, "kind": "optimistic"})
+    return charts.intervals(rows, summary["metric"]), (
+        "Every set of steps: cross-fitted with its 95 % interval, and the optimistic score that comes"
+        " out when a recipe is scored on the tracks it was fitted on. Only the first can be believed."
+    )
+
+
+def windows(summary: Summary) -> Drawn | None:
+    """Cross-fitted score against window for each filter; None where none was tried."""
+    found = summary["filters"]
+    base = found[0]["cross_fitted"] if found else 0.0
+    # a filter may be tried in both places; the better one is drawn
+    best: dict[tuple[str, float], dict[str, Any]] = {}
+    for entry in sorted(found, key=lambda entry: entry["cross_fitted"]):
+        used = [f for f in map(parse_filter, (entry["before"], entry["after"])) if f.kind != "none"]
+        if len(used) != 1:
+            continue
+        width = float(used[0].size * (GAUSSIAN_WIDTH if used[0].kind == "gaussian" else 1))
+        low, high = entry["gain_interval"]
+        best[used[0].kind, width] = {
+            "x": width, "y": entry["cross_fitted"], "low": base + low, "high": base + high,
+            "series": used[0].kind,
+        }  # fmt: skip
+    if not best:
         return None
-    base = rows[0]["cross_fitted"]
-    figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    for kind, colour in _COLOURS.items():
-        points = []
-        for row in rows:
-            single = [f for f in map(parse_filter, (row["before"], row["after"])) if f.kind != "none"]
-            if len(single) == 1 and single[0].kind == kind:
-                width = single[0].size * (4 if kind == "gaussian" else 1)
-                points.append((width, row["cross_fitted"], *row["gain_interval"], row["optimistic"]))
-        if points:
-            x, y, low, high, optimistic = np.array(sorted(points)).T
-            axis.plot(x, y, color=colour, label=kind)
-            axis.plot(x, optimistic, color=colour, linestyle=":", linewidth=1)
-            axis.fill_between(x, base + low, base + high, color=colour, alpha=0.12, linewidth=0)
-    axis.axhline(base, color=_TRUTH, linewidth=0.8, label="none")
-    axis.set_xscale("log")
-    axis.set_xlabel("window in rows (Gaussian: 4 sigma)")
-    axis.set_ylabel(f"{summary['metric']}, cross-fitted (dotted: optimistic)")
-    axis.set_title(f"{summary['task']}: smoothing; bands: 95 % of the difference to none", fontsize=10)
-    axis.legend(frameon=False)
-    return figure
+    ordered = [best[key] for key in sorted(best)]
+    top = max(ordered, key=lambda point: point["y"])
+    spec = charts.lines(ordered, "width, rows", summary["metric"], log=True, level=base)
+    return spec, (
+        f"The cross-fitted {summary['metric']} against the width of the filter in rows (a Gaussian counts as"
+        f" four sigmas). Dashed: no filter, {base:.3f}. Best: {top['series']}, {top['x']:g} rows,"
+        f" {top['y']:.3f}. Bands are 95 % intervals of the difference to no filter."
+    )
 
 
-def _steps(summary: Mapping[str, Any]) -> Any:
-    """Every set of steps: cross-fitted with interval, and what would have been reported."""
-    rows = summary["step_sets"]
-    figure, axis = plt.subplots(figsize=(8, 1.2 + 0.32 * len(rows)), layout="constrained")
-    place = np.arange(len(rows))[::-1]
-    fair = np.array([r["cross_fitted"] for r in rows])
-    low, high = np.array([r["interval"] for r in rows]).T
-    axis.hlines(place, low, high, color=_BEFORE)
-    axis.plot(fair, place, "o", color=_TRUTH, label="cross-fitted, 95 % interval")
-    axis.plot([r["optimistic"] for r in rows], place, "x", color=_AFTER, label="optimistic")
-    axis.set_yticks(place, [" + ".join(r["steps"]) or "nothing" for r in rows])
-    axis.set_xlabel(summary["metric"])
-    axis.legend(frameon=False)
-    return figure
+def reliability(summary: Summary) -> dict[str, Drawn]:
+    """Mean truth against mean score in bins of the score, "before" and "after" the recipe."""
+    low = min(-1.0 if _signed(both) else 0.0 for both in summary["reliability"].values())
+    found = {}
+    for when, title in (("before", "as the models say"), ("after", "after the recipe")):
+        rows = [
+            {"x": x, "y": y, "series": output}
+            for output, both in summary["reliability"].items()
+            for x, y in zip(both[when]["score"], both[when]["truth"], strict=True)
+            if x is not None and y is not None
+        ]
+        if rows:
+            found[when] = (
+                charts.lines(rows, "mean score", "mean truth", diagonal=(low, 1.0)),
+                f"Scores {title}: the mean truth of rows with about the same score. On the dashed line, a"
+                " score is worth what it says.",
+            )
+    return found
 
 
-def _grid(number: int, width: float = 2.6) -> tuple[Any, list[Any]]:
-    columns = min(number, 4)
-    rows = -(-number // columns)
-    size = (max(width * columns, 5), width * rows + 0.3)
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
-    flat = list(axes.ravel())
-    for axis in flat[number:]:
-        axis.axis("off")
-    return figure, flat[:number]
+def _signed(both: Mapping[str, Any]) -> bool:
+    return any(value is not None and value < 0 for when in both.values() for value in when["truth"])
 
 
-def _reliability(summary: Mapping[str, Any]) -> Any:
-    """Mean truth against mean score in bins of the score, before and after (cross-fitted)."""
-    figure, axes = _grid(len(summary["reliability"]))
-    for axis, (name, curves) in zip(axes, summary["reliability"].items(), strict=True):
-        for when, colour in (("before", _BEFORE), ("after", _AFTER)):
-            axis.plot(curves[when]["score"], curves[when]["truth"], "o-", ms=3, color=colour, label=when)
-        low = -1 if summary["task"] == "VA" else 0
-        axis.plot([low, 1], [low, 1], color=_TRUTH, linewidth=0.6)
-        axis.set_title(name, fontsize=9)
-        axis.tick_params(labelsize=7)
-    axes[0].legend(frameon=False, fontsize=7)
-    figure.supxlabel("mean score", fontsize=9)
-    figure.supylabel("mean truth", fontsize=9)
-    return figure
-
-
-def _weights(summary: Mapping[str, Any]) -> Any:
-    """Weights of the members per output; with one member there is nothing to see."""
+def weights(summary: Summary) -> Drawn | None:
+    """Weights of the members per output; None with one member."""
     members = summary["members"]
     if len(members) < 2:
         return None
-    outputs = list(members[0]["weights"])
-    figure, axis = plt.subplots(figsize=(max(5, 0.8 * len(outputs) + 2), 3.4), layout="constrained")
-    base = np.zeros(len(outputs))
-    for member in members:
-        height = np.array([member["weights"][o] for o in outputs])
-        axis.bar(outputs, height, bottom=base, label=f"{member['name']} (alone {member['score']:.3f})")
-        base += height
-    axis.set_ylabel("weight")
-    axis.tick_params(axis="x", labelrotation=30 if len(outputs) > 4 else 0)
-    axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
+    rows = [
+        {"output": output, "series": f"{member['name']} (alone {member['score']:.3f})", "value": weight}
+        for member in members
+        for output, weight in member["weights"].items()
+    ]
+    return charts.dots(rows, "weight"), "The weight of each member for each output, and its score alone."
 
 
-def _timelines(summary: Mapping[str, Any], table: ScoreTable, crossfit: Scores) -> Any:
+def agreement(summary: Summary) -> Drawn:
+    """How alike the members' scores are."""
+    names = [member["name"] for member in summary["members"]]
+    outputs = summary["agreement"]
+    cells = []
+    for i, one in enumerate(names):
+        for j, other in enumerate(names):
+            value = sum(matrix[i][j] for matrix in outputs.values()) / len(outputs)
+            shown = {"share": max(value, 0.0), "text": f"{value:.2f}", "count": summary["rows"]}
+            cells.append({"y": one, "x": other, **shown})
+    return charts.heat(cells, "", ""), (
+        "Correlation of the members' scores, mean over outputs. Members help each other when they are"
+        " nearly as good and not alike."
+    )
+
+
+def timelines(summary: Summary, table: ScoreTable, crossfit: Scores) -> tuple[list[tuple[str, Spec]], str]:
     """Truth, plain mean and cross-fitted result of the tracks that gain and lose most."""
     gains = summary["track_gains"]
-    names = list(dict.fromkeys(r["track"] for r in (*gains[:2], *gains[-2:])))
-    worth = {r["track"]: r["gain"] for r in gains}
+    names = list(dict.fromkeys(row["track"] for row in (*gains[:2], *gains[-2:])))
+    worth = {row["track"]: row["gain"] for row in gains}
     task = table.task
-    outputs = list(range(task.outputs)) if task.name == "VA" else [_liveliest(table, names)]
-    figure, axes = plt.subplots(
-        len(names),
-        len(outputs),
-        figsize=(6 * len(outputs), 1.8 * len(names)),
-        layout="constrained",
-        squeeze=False,
-    )
-    for line, name in zip(axes, names, strict=True):
+    outputs = list(range(task.outputs)) if task.outputs == 2 else [_liveliest(table, names)]
+    drawn = []
+    for name in names:
         k = table.names.index(name)
         rows = slice(int(table.starts[k]), int(table.starts[k + 1]))
-        valid = table.valid[rows]
-        for axis, o in zip(line, outputs, strict=True):
-            truth = _truth(table, rows, o)
-            axis.plot(np.where(valid, truth, np.nan), color=_TRUTH, linewidth=1.2, label="truth")
-            axis.plot(table.scores[:, o, rows].mean(axis=0), color=_BEFORE, linewidth=0.7, label="before")
-            axis.plot(crossfit[name][:, o], color=_AFTER, linewidth=1, label="after, cross-fitted")
-            axis.set_title(f"{name}, {task.columns[o]}: {worth[name]:+.4f} of the score", fontsize=8)
-            axis.tick_params(labelsize=7)
-    axes[0, 0].legend(frameon=False, fontsize=7)
-    axes[-1, 0].set_xlabel("row", fontsize=8)
-    return figure
+        step = -(-(rows.stop - rows.start) // _POINTS)
+        for o in outputs:
+            truth = np.where(table.valid[rows], _truth(task, table.truth[rows], o), np.nan)
+            series = {
+                "truth": truth,
+                "before": table.scores[:, o, rows].mean(axis=0),
+                "after": crossfit[name][:, o],
+            }
+            points = [
+                {
+                    "x": row + 1,
+                    "y": round(float(values[row]), 4) if np.isfinite(values[row]) else None,
+                    "series": s,
+                }
+                for s, values in series.items()
+                for row in range(0, len(values), step)
+            ]
+            spec = {**charts.lines(points, "row", task.columns[o], points=False), "height": 110}
+            drawn.append((f"{name}, {task.columns[o]}: {worth[name]:+.4f} of the score", spec))
+    return drawn, (
+        "The tracks that gain most from the recipe, then those that lose most: the truth, the mean of the"
+        " members as they are, and the result of a recipe that was chosen without the track."
+    )
 
 
-def _truth(table: ScoreTable, rows: slice, output: int) -> npt.NDArray[np.float32]:
-    if table.task.name == "EXPR":
-        return np.asarray(table.truth[rows, 0] == output, np.float32)
-    return np.asarray(table.truth[rows, output])
+def _truth(task: Task, truth: npt.NDArray[Any], output: int) -> npt.NDArray[np.float32]:
+    if task.label_columns < task.outputs:  # one class number for several outputs
+        return np.asarray(truth[:, 0] == output, np.float32)
+    return np.asarray(truth[:, output], np.float32)
 
 
 def _liveliest(table: ScoreTable, names: list[str]) -> int:
@@ -181,5 +191,6 @@ def _liveliest(table: ScoreTable, names: list[str]) -> int:
         k = table.names.index(name)
         rows = slice(int(table.starts[k]), int(table.starts[k + 1]))
         for o in range(len(changes)):
-            changes[o] += np.abs(np.diff(_truth(table, rows, o)[table.valid[rows]])).sum()
+            truth = _truth(table.task, table.truth[rows], o)
+            changes[o] += np.abs(np.diff(truth[table.valid[rows]])).sum()
     return int(changes.argmax())

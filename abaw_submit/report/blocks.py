@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-Spec = dict[str, Any]
+from abaw_submit.charts import Spec
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit import charts
 from abaw_submit.arrays import F64
-from abaw_submit.report import charts
 from abaw_submit.report.blocks import Block, Chart, Section, Table
 from abaw_submit.report.find import TaskRun
 from abaw_submit.report.results import Results

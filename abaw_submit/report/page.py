@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit import __version__
+from abaw_submit.charts import THEME
 from abaw_submit.extras import require
 from abaw_submit.report.blocks import Player, Section
-from abaw_submit.report.charts import THEME
 from abaw_submit.report.drift_part import drift_section
 from abaw_submit.report.find import Run, TaskRun, selection
 from abaw_submit.report.ledgers import TrackLedger, decoding_table, ledger_section, read_ledgers

@@ -6,7 +6,7 @@ import csv
 import json
 from typing import Any
 
-from abaw_submit.report import charts
+from abaw_submit import charts
 from abaw_submit.report.blocks import Block, Chart, Section, Table, Text
 from abaw_submit.report.find import Run, TaskRun
 from abaw_submit.store import read_record, sha256_file

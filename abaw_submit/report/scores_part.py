@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from abaw_submit import metrics
+from abaw_submit import charts, metrics
 from abaw_submit.arrays import F64
 from abaw_submit.corpus.official import OFFICIAL
 from abaw_submit.corpus.tracks import sibling_group
-from abaw_submit.report import charts
 from abaw_submit.report.blocks import Block, Chart, Section, Table, Text
 from abaw_submit.report.find import TaskRun
 from abaw_submit.report.published import ON_TEST, ON_VALIDATION

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from abaw_submit import metrics
+from abaw_submit import charts, metrics
 from abaw_submit.arrays import F64
-from abaw_submit.report import charts
 from abaw_submit.report.blocks import Chart, Section, Table
 from abaw_submit.report.ledgers import TrackLedger
 from abaw_submit.report.results import Results

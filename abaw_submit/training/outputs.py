@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.charts import lines
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.multitask import part_of
 from abaw_submit.decisions import Decision
+from abaw_submit.draw import draw
 from abaw_submit.metrics import f1_of_confusion, score
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores, write_scores
-from abaw_submit.store import Stage, atomic_path, write_text
+from abaw_submit.store import Stage, write_text
 from abaw_submit.tasks import AH, Task, part_slices
 
 
@@ -62,28 +64,15 @@ def _number(value: float | None) -> str:
 
 
 def draw_curves(folder: Path, history: Sequence[Mapping[str, float]], title: str) -> Path:
-    """`curves.png`: loss and, where there is one, validation score over epochs."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.2), dpi=90, layout="constrained")
-    FigureCanvasAgg(figure)
-    left = figure.add_subplot()
-    epochs = [row["epoch"] for row in history]
-    left.plot(epochs, [row["loss"] for row in history], color="tab:blue", label="training loss")
-    left.set_xlabel("epoch")
-    left.set_ylabel("training loss", color="tab:blue")
-    left.set_title(title, fontsize=10, parse_math=False)  # a fold may be named "$x$"
-    scored = [row for row in history if "validation" in row]
-    if scored:
-        right = left.twinx()
-        right.plot(
-            [row["epoch"] for row in scored], [row["validation"] for row in scored], color="tab:orange"
-        )
-        right.set_ylabel("validation score (not used to choose)", color="tab:orange")
-    with atomic_path(folder / "curves.png") as temporary:
-        figure.savefig(temporary, metadata={"Software": None})
-    return folder / "curves.png"
+    """`curves.svg`: loss and, where there is one, validation score over epochs."""
+    drawn = []
+    for key, name in (("loss", "training loss"), ("validation", "validation score")):
+        points = [{"x": row["epoch"], "y": row[key], "series": name} for row in history if key in row]
+        if points:
+            drawn.append((name, {**lines(points, "epoch", name), "height": 160}))
+    caption = f"{title}: the loss on the training tracks after every epoch"
+    scored = " and the score on the held-out tracks, by which nothing is chosen" if len(drawn) > 1 else ""
+    return draw(folder / "curves.svg", drawn, f"{caption}{scored}.")
 
 
 def save_scores(

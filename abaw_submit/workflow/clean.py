@@ -16,7 +16,7 @@ from abaw_submit.workflow.layout import RunLayout
 # what stages write beside the outputs that their records list
 _OWN_NAMES = re.compile(
     r"(.*\.)?record\.json|\d{5,}\.jpg|ledger\.csv|last\.pt|model\.safetensors|config\.toml|history\.csv"
-    r"|curves\.png|scores_\w+\.h5|\..*\.tmp.*|\..*\.(unfinished|lock)(\..*)?"
+    r"|curves\.svg|scores_\w+\.h5|\..*\.tmp.*|\..*\.(unfinished|lock)(\..*)?"
 )
 
 

@@ -16,7 +16,7 @@ HEAVY = {
     "cv2",
     "scipy",
     "h5py",
-    "matplotlib",
+    "vl_convert",
     "av",
     "sklearn",
     "transformers",

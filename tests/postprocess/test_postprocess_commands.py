@@ -62,8 +62,8 @@ def test_select_writes_recipe_crossfit_selection_and_pictures(va_files):
     assert "1 annotated tracks have no scores and do not count: t900" in result.output
     assert "optimistic" in result.output
     out = folder / "recipe"
-    pictures = {p.name for p in out.glob("*.png")}
-    assert pictures == {"windows.png", "reliability.png", "weights.png", "timelines.png", "steps.png"}
+    pictures = {p.name for p in out.glob("*.svg")}
+    assert pictures == {"windows.svg", "reliability.svg", "weights.svg", "timelines.svg", "steps.svg"}
     summary = json.loads((out / "selection.json").read_text())
     assert sorted(read_scores(out / "crossfit")) == sorted(truth)
     assert len(summary["filters"]) == len({(f["before"], f["after"]) for f in summary["filters"]})
@@ -82,7 +82,7 @@ def test_select_again_does_nothing_and_elsewhere_gives_the_same_bytes(va_files):
     select_va(folder, "one")
     assert "Nothing to do" in select_va(folder, "one").output
     select_va(folder, "two")
-    for name in ("recipe.json", "selection.json", "windows.png", "crossfit/t000.txt"):
+    for name in ("recipe.json", "selection.json", "windows.svg", "crossfit/t000.txt"):
         assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()
 
 

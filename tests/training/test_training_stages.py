@@ -66,7 +66,7 @@ def test_pretrain_then_finetune_writes_everything_and_a_second_run_does_nothing(
     assert "validation mean CCC" in finetune(corpus, "VA", out, *words)
     written = {p.name for p in out.iterdir()}
     assert written == {
-        "model.safetensors", "last.pt", "config.toml", "history.csv", "curves.png", "record.json",
+        "model.safetensors", "last.pt", "config.toml", "history.csv", "curves.svg", "record.json",
         "scores_validation.h5", "scores_test.h5",
     }  # fmt: skip
     scores = read_scores(out / "scores_validation.h5", "VA")
@@ -111,7 +111,7 @@ def test_train_learns_and_its_scores_are_those_of_its_checkpoint(corpus, tmp_pat
     out = tmp_path / "fold_0"
     train(corpus, "VA", out, "--epochs", 150, "--lr", "3e-3", "--dropout", 0, "--tracks", template)
     assert {p.name for p in out.iterdir()} == {
-        "model.safetensors", "last.pt", "config.toml", "history.csv", "curves.png", "record.json",
+        "model.safetensors", "last.pt", "config.toml", "history.csv", "curves.svg", "record.json",
         "scores_validation.h5", "scores_test.h5",
     }  # fmt: skip
     history = read_history(out)
@@ -134,7 +134,7 @@ def test_train_learns_and_its_scores_are_those_of_its_checkpoint(corpus, tmp_pat
 def test_train_gives_the_same_bytes_again_and_scores_of_every_row(corpus, tmp_path: Path, task: str) -> None:
     for name in ("a", "b"):
         train(corpus, task, tmp_path / name, "--epochs", 2, "--noise", "0.1", features=("visual", "sound"))
-    for file in ("model.safetensors", "scores_validation.h5", "history.csv", "config.toml", "curves.png"):
+    for file in ("model.safetensors", "scores_validation.h5", "history.csv", "config.toml", "curves.svg"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
     scores = read_scores(tmp_path / "a" / "scores_validation.h5", task)
     assert {t: len(v) for t, v in scores.items()} == {"102": 31, "video45_1": 12}

@@ -1,7 +1,7 @@
-"""The kinds of chart of the page, as Vega-Lite specifications.
+"""The kinds of chart there are, as Vega-Lite specifications: for the report's page, and drawn to SVG files.
 
-Colours are the page's own CSS variables, so that a chart follows the light, the dark and the printed page
-without being drawn again.
+Colours are CSS variables of the page, so that a chart follows the light, the dark and the printed page
+without being drawn again; `draw` puts those of the light page in.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from abaw_submit.report.blocks import Spec
-
+Spec = dict[str, Any]
 Rows = Sequence[dict[str, Any]]
 
 COLOURS = [f"var(--c{k})" for k in range(1, 9)]
@@ -56,6 +55,8 @@ ZOOM: Spec = {
 PICK: Spec = {"name": "pick", "select": {"type": "point", "fields": ["series"]}, "bind": "legend"}
 LEGEND: Spec = {"symbolOpacity": 1, "symbolType": "circle", "symbolStrokeWidth": 0}
 SERIES: Spec = {"field": "series", "type": "nominal", "sort": None, "legend": LEGEND}
+# a point without an interval may lie on one that has one, and leaves its rim to be seen
+_SIZE: Spec = {"condition": {"test": "datum.low === datum.high", "value": 36}, "value": 90}
 _PICKED: Spec = {"condition": {"param": "pick", "value": 1}, "value": 0.08}
 
 
@@ -75,8 +76,8 @@ def intervals(rows: Rows, title: str) -> Spec:
                 "encoding": {"x": _x("low", title, False), "x2": {"field": "high"}, "color": colour},
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
-                "encoding": {"x": _x("value", title, False), "color": colour},
+                "mark": {"type": "point", "filled": True, "opacity": 1},
+                "encoding": {"x": _x("value", title, False), "color": colour, "size": _SIZE},
             },
         ],
     }
@@ -124,7 +125,9 @@ def lines(
     if log:
         x["scale"] = {"type": "log", "nice": False}
     y: Spec = {"field": "y", "type": "quantitative", "title": y_title, "scale": {"zero": False}}
-    colour = SERIES
+    several = len({row["series"] for row in rows}) > 1
+    legend = LEGEND if points else {"symbolType": "stroke"}
+    colour = {**SERIES, "legend": legend if several else None}
     layers: list[Spec] = []
     if diagonal is not None:
         ends = [{"x": v, "y": v} for v in diagonal]
