@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from abaw_submit.postprocess import charts
@@ -17,7 +18,7 @@ def recipe_section(task: Task, choice: dict[str, Any]) -> Section:
         " more than its uncertainty on recordings that it was not fitted on."
     )
     windows = charts.windows(choice)
-    parts = [
+    parts: list[tuple[str, Sequence[Block]]] = [
         ("Smoothing windows", [Chart(*windows)] if windows is not None else []),
         ("Reliability", [Chart(*drawn) for drawn in charts.reliability(choice).values()]),
         ("Members", _members(task, choice)),
