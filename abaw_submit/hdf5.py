@@ -10,21 +10,24 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
 
+from abaw_submit.allowance import FREE_BYTES, Allowance
 from abaw_submit.errors import UserError
 
-_MOST_TIMES = 2000  # deflate makes at most about 1,000 bytes of one
-_LARGE_BYTES = 1 << 28  # from here on a file must be more honest: features do not shrink to an eighth
-_LARGE_TIMES = 8
-_KINDS = "biuf"
+Attributes: TypeAlias = h5py.AttributeManager
+_NUMBERS = "biuf"
+_DEEPEST = 8
+_MOST_NAMES = 100_000  # a corpus has 594 tracks; groups that hold each other could have names without end
+_FEWEST_TEXTS = 256  # read at a time
+_BROKEN = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
 @contextmanager
-def open_hdf5(path: Path | str, advice: str = "Make it again.") -> Iterator[h5py.File]:
+def open_hdf5(path: Path | str, advice: str = "Make it again.") -> Iterator[Hdf5]:
     """An HDF5 file opened for reading; whatever goes wrong inside becomes one message.
 
     Raises:
@@ -34,48 +37,131 @@ def open_hdf5(path: Path | str, advice: str = "Make it again.") -> Iterator[h5py
         raise UserError(f"{path} is not a file.")
     try:
         with h5py.File(path, "r") as file:
-            yield file
+            yield Hdf5(file, Path(path))
     except UserError:
         raise
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+    except _BROKEN as error:
         text = " ".join(str(error).split())[:120]
         raise UserError(f"{path} is not a readable HDF5 file ({text}). {advice}") from None
 
 
-def read_dataset(file: h5py.File, name: str, kinds: str = _KINDS) -> np.ndarray[Any, Any]:
-    """A dataset at the root, whole.
+class Hdf5:
+    """An open file: its attributes, and those of its arrays that are its own.
 
-    Args:
-        file: as `open_hdf5` gives it.
-        name: the dataset.
-        kinds: NumPy kinds of numbers it may hold.
-
-    Raises:
-        UserError: a link or data outside the file, no dataset of numbers, or a size the file cannot hold.
+    Attributes:
+        attrs: attributes of the file.
     """
-    where = f"{file.filename}, {name}"
-    link = file.get(name, getlink=True)
-    if isinstance(link, h5py.ExternalLink):
-        raise UserError(f"{where}: a link into another file ({link.filename}); refused.")
-    if isinstance(link, h5py.SoftLink):
-        raise UserError(f"{where}: a link; expected the data itself.")
-    data = file.get(name)
-    if not isinstance(data, h5py.Dataset):
-        raise UserError(f"{where}: no dataset. Expected numbers.")
-    if data.external or data.is_virtual:
-        raise UserError(f"{where}: its data lie in another file; refused.")
-    if data.dtype.kind not in kinds or data.shape is None:
-        raise UserError(f"{where}: holds {data.dtype}; expected numbers.")
-    stored = data.id.get_storage_size()
-    declared = int(np.prod(data.shape, dtype=object)) * data.dtype.itemsize
-    size = Path(file.filename).stat().st_size
-    times = _MOST_TIMES if declared < _LARGE_BYTES else _LARGE_TIMES
-    if declared > times * stored or stored > size:
-        raise UserError(
-            f"{where}: declares {declared:,} bytes, and the file of {size:,} bytes holds {stored:,} of it."
-            " Refused."
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self.attrs = file.attrs
+        self._file, self._path = file, path
+        self._allowance = Allowance(path)
+        self._names = 0
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._file
+
+    def marked(self, attribute: str) -> bool:
+        """Whether a group or dataset at the root carries an attribute."""
+        links = {name: self._file.get(name, getlink=True) for name in self._file}
+        return any(
+            attribute in self._file[name].attrs
+            for name, link in links.items()
+            if isinstance(link, h5py.HardLink)
         )
-    return np.asarray(data[()])
+
+    def read(self, name: str, kinds: str = _NUMBERS) -> np.ndarray[Any, Any]:
+        """A dataset at the root, whole.
+
+        Args:
+            name: the dataset.
+            kinds: NumPy kinds of numbers it may hold.
+
+        Raises:
+            UserError: a link or data outside the file, no dataset of numbers, or a size that cannot be.
+        """
+        where = f"{self._path}, {name}"
+        found = self._own(self._file, name, where)
+        if not isinstance(found, h5py.Dataset):
+            raise UserError(f"{where}: no dataset. Expected numbers.")
+        if found.dtype.kind not in kinds or found.shape is None:
+            raise UserError(f"{where}: holds {found.dtype}; expected numbers.")
+        return self._values(found, where)
+
+    def arrays(self) -> Iterator[tuple[tuple[str, ...], Attributes, np.ndarray[Any, Any]]]:
+        """All datasets in name order: the names of the groups above and its own, its attributes, its values.
+
+        Text becomes objects that are str.
+
+        Raises:
+            UserError: as `read`; or groups that are nested too deeply, or names that are not UTF-8.
+        """
+        yield from self._walk(self._file, ())
+
+    def _walk(
+        self, group: h5py.Group, above: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], Attributes, np.ndarray[Any, Any]]]:
+        if len(above) > _DEEPEST:  # a group that holds itself comes here too
+            raise UserError(f"{self._path}: groups nested more than {_DEEPEST} deep; expected tracks.")
+        try:
+            names = sorted(group)
+        except (*_BROKEN, UnicodeError):
+            raise UserError(f"{self._path}: the names in {'/'.join(above) or 'it'} cannot be read.") from None
+        self._names += len(names)
+        if self._names > _MOST_NAMES:
+            raise UserError(f"{self._path}: more than {_MOST_NAMES:,} names; expected tracks.")
+        for name in names:
+            path = (*above, name)
+            where = f"{self._path}, {'/'.join(path)}"
+            found = self._own(group, name, where)
+            if isinstance(found, h5py.Group):
+                yield from self._walk(found, path)
+            elif isinstance(found, h5py.Dataset):
+                yield path, found.attrs, self._values(found, where)
+
+    def _own(self, group: h5py.Group, name: str, where: str) -> Any:
+        """What a name of a group stands for, if it is no link to somewhere else."""
+        try:
+            link, found = group.get(name, getlink=True), None
+            if isinstance(link, h5py.HardLink):
+                found = group[name]
+        except (*_BROKEN, UnicodeError):
+            raise UserError(f"{where} cannot be read; the file is damaged.") from None
+        if found is None:
+            raise UserError(
+                f"{where} is a link, not data. Links are not followed: another file's bytes could come in."
+                " Copy the data into the file."
+            )
+        return found
+
+    def _values(self, dataset: h5py.Dataset, where: str) -> np.ndarray[Any, Any]:
+        try:
+            if dataset.external or dataset.is_virtual:
+                raise UserError(f"{where}: its data lie in another file; refused. Copy them into this one.")
+            claimed = int(np.prod(dataset.shape or (0,), dtype=object)) * dataset.dtype.itemsize
+            compressed = dataset.chunks is not None
+            self._allowance.take(claimed, dataset.id.get_storage_size(), where, compressed)
+            if h5py.check_string_dtype(dataset.dtype) is not None:
+                return self._texts(dataset, where)
+            if dataset.dtype.hasobject:
+                raise UserError(f"{where}: {dataset.dtype} values; expected numbers.")
+            return np.asarray(dataset[()])
+        except (*_BROKEN, UnicodeError) as error:
+            raise UserError(f"{where} cannot be read: {str(error).splitlines()[0][:120]}.") from None
+
+    def _texts(self, dataset: h5py.Dataset, where: str) -> np.ndarray[Any, Any]:
+        """Text, some at a time: many entries may share one long text in the file."""
+        if dataset.ndim != 1:
+            return np.asarray(dataset.asstr()[()], object)
+        size = self._path.stat().st_size
+        step = max(_FEWEST_TEXTS, min(FREE_BYTES // max(size, 1), 1 << 16))
+        parts = []
+        for first in range(0, len(dataset), step):
+            part = np.asarray(dataset.asstr()[first : first + step], object)
+            length = sum(map(len, part))
+            self._allowance.take(length, length, where)
+            parts.append(part)
+        return np.concatenate(parts) if parts else np.zeros(0, object)
 
 
 @contextmanager

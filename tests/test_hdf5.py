@@ -1,15 +1,19 @@
 """HDF5 files that point elsewhere, promise more than they hold, or are damaged."""
 
+import itertools
 import resource
+import zlib
 
 import h5py
 import numpy as np
 import pytest
 
+import abaw_submit.allowance
+import abaw_submit.hdf5
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import read_features, write_features
 from abaw_submit.scores.files import Scores, read_scores, write_scores
-from abaw_submit.tasks import VA
+from abaw_submit.tasks import AU, VA
 
 
 @pytest.fixture
@@ -66,8 +70,20 @@ def huge(folder, name, dtype):
 
 
 def bomb(folder, name, dtype):
-    zeros = np.zeros((1 << 28) // np.dtype(dtype).itemsize, dtype).reshape(-1, 2)
-    return lambda file: file.create_dataset(name, data=zeros, chunks=(1 << 20, 2), compression="gzip")
+    return bomb_of(1 << 29, name, dtype)
+
+
+def bomb_of(size, name="a", dtype=np.float32):
+    """Zeros, compressed once and stored many times."""
+
+    def change(file):
+        piece = np.zeros((1 << 20, 2), dtype)
+        rows, packed = size // piece[0].nbytes, zlib.compress(piece.tobytes())
+        data = file.create_dataset(name, (rows, 2), dtype, chunks=piece.shape, compression="gzip")
+        for first in range(0, rows, len(piece)):
+            data.id.write_direct_chunk((first, 0), packed)
+
+    return change
 
 
 def words(folder, name, dtype):
@@ -81,10 +97,62 @@ def test_what_lies_outside_or_is_promised_only_is_refused_before_memory_is_taken
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(UserError, match=r"102.h5, values"):
         read_features(one)
-    if change is not bomb:
-        with pytest.raises(UserError, match=r"s.h5"):
-            read_scores(two, VA)
+    with pytest.raises(UserError, match=r"s.h5"):
+        read_scores(two, VA)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+def test_one_array_under_many_names_counts_as_often(tmp_path):
+    scores(tmp_path / "s.h5", bomb_of(1 << 26))
+    with h5py.File(tmp_path / "s.h5", "a") as file:
+        for number in range(9):
+            file[f"again{number}"] = file["a"]
+    with pytest.raises(UserError, match="are left"):
+        read_scores(tmp_path / "s.h5", VA)
+
+
+def test_groups_that_hold_each_other_are_refused(tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        for number in range(10):
+            file[f"{number}"] = file["/"]
+    with pytest.raises(UserError, match="nested more than"):
+        read_scores(tmp_path / "s.h5", VA)
+    with h5py.File(tmp_path / "s.h5", "w") as file:  # 11 groups with a million names
+        for depth in range(7):
+            file.create_group(f"{depth}")
+        for depth, number in itertools.product(range(6), range(10)):
+            file[f"{depth}"][f"n{number}"] = file[f"{depth + 1}"]
+    monkeypatch.setattr(abaw_submit.hdf5, "_MOST_NAMES", 1000)
+    with pytest.raises(UserError, match="more than 1,000 names"):
+        read_scores(tmp_path / "s.h5", VA)
+
+
+def test_one_long_text_that_many_share_counts_as_often(tmp_path, monkeypatch):
+    for module in (abaw_submit.hdf5, abaw_submit.allowance):
+        monkeypatch.setattr(module, "FREE_BYTES", 1 << 20)
+    path = tmp_path / "t.h5"
+    with h5py.File(path, "w") as file:
+        file["names"] = np.array(["x" * 60_000] + ["y"] * 299, object)
+        place = file["names"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    reference = 16  # bytes: length and place of a text
+    data[place : place + 300 * reference] = bytes(data[place : place + reference]) * 300
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="more than are allowed"):
+        read_scores(path, VA)
+
+
+def test_scores_of_the_official_size_are_read_however_well_they_shrink(tmp_path):
+    rows = 2_940_000
+    path = tmp_path / "s.h5"
+    write_scores(path, Scores(AU, {"a": np.zeros((4, 12))}))
+    with h5py.File(path, "a") as file:
+        del file["a"]
+        file.create_dataset(
+            "a", data=np.zeros((rows, 12), np.float32), chunks=(1 << 16, 12), compression="gzip"
+        )
+    assert path.stat().st_size < 1 << 20
+    assert read_scores(path, AU)["a"].shape == (rows, 12)
 
 
 def test_features_that_are_not_numbers_are_refused_with_their_row(secret):

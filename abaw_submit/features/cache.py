@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import FLOAT16_MAX
 from abaw_submit.errors import UserError
-from abaw_submit.hdf5 import new_hdf5, open_hdf5, read_dataset
+from abaw_submit.hdf5 import new_hdf5, open_hdf5
 from abaw_submit.store import atomic_path
 
 SCHEMA = 1
@@ -123,15 +123,15 @@ def read_features(path: Path | str) -> FeatureFile:
         raise UserError(f"No features at {path}. Make them with `abaw-submit extract`.")
     with open_hdf5(path, "Delete it and extract again.") as file:
         schema = file.attrs.get("schema")
-        if schema is None or not {"values", "valid", "time_s"} <= set(file):
+        if schema is None or not all(name in file for name in ("values", "valid", "time_s")):
             raise UserError(f"{path} is not a features file. Make it with `abaw-submit extract`.")
         if schema != SCHEMA:
             raise UserError(f"{path}: features schema {schema}; expected {SCHEMA}. Extract them again.")
-        values = np.asarray(read_dataset(file, "values", "f"), np.float16)
-        valid = np.asarray(read_dataset(file, "valid", "b"), bool)
-        time_s = np.asarray(read_dataset(file, "time_s", "f"), np.float64)
+        values = np.asarray(file.read("values", "f"), np.float16)
+        valid = np.asarray(file.read("valid", "b"), bool)
+        time_s = np.asarray(file.read("time_s", "f"), np.float64)
         attributes = {key: _plain(value) for key, value in file.attrs.items()}
-        views = np.asarray(read_dataset(file, "views", "f"), np.float16) if "views" in file else None
+        views = np.asarray(file.read("views", "f"), np.float16) if "views" in file else None
     if values.ndim != 2 or not values.shape[1] or not values.shape[:1] == valid.shape == time_s.shape:
         raise UserError(f"{path}: shapes {values.shape}, {valid.shape}, {time_s.shape} do not fit.")
     if views is not None and views.shape[1:] != values.shape:

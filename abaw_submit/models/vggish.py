@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from abaw_submit.allowance import check_zip
 from abaw_submit.arrays import F32
 from abaw_submit.audio.mel import mel_spectrum
 from abaw_submit.audio.sound import Samples
@@ -137,6 +138,7 @@ def load_vggish(source: Path | str) -> VGGish:
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
     """Named arrays, as AudioSet releases the PCA parameters; nothing pickled is read."""
+    check_zip(path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.asarray(arrays[name])) for name in arrays.files}

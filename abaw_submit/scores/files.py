@@ -13,8 +13,7 @@ import pandas as pd
 
 from abaw_submit.arrays import F32
 from abaw_submit.errors import UserError
-from abaw_submit.hdf5 import new_hdf5
-from abaw_submit.scores.hdf5 import datasets, open_hdf5, read_dataset
+from abaw_submit.hdf5 import new_hdf5, open_hdf5
 from abaw_submit.scores.sniff.names import check_name
 from abaw_submit.store import RECORDED, atomic_path
 from abaw_submit.tasks import TASKS, Task, any_task
@@ -121,11 +120,10 @@ def _read_h5(path: Path) -> Scores:
         if columns != task.columns:
             raise UserError(f"{path}: columns {columns}; expected {task.columns}.")
         tracks: dict[str, F32] = {}
-        for names, dataset in datasets(file, str(path)):
+        for names, _, values in file.arrays():
             track = "/".join(names)
             for name in names:  # a video's name may hold a slash, which HDF5 takes for a group
                 check_name(name)
-            values = read_dataset(dataset, f"{path}, track {track}")
             if values.ndim != 2 or values.shape[1] != task.outputs or values.dtype.kind not in "fiu":
                 raise UserError(
                     f"{path}, track {track}: {values.dtype} {values.shape}; expected (rows, {task.outputs})."

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from abaw_submit import allowance
 from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff import borrowed
 from abaw_submit.scores.sniff.table import Options
@@ -83,13 +84,16 @@ def test_a_cut_file_of_torch_is_damaged(tmp_path):
     data = (tmp_path / "scores.pt").read_bytes()
     (tmp_path / "scores.pt").write_bytes(data[: len(data) // 2])
     refused(tmp_path / "scores.pt", "unpack or convert|damaged")
-    with zipfile.ZipFile(tmp_path / "y.pt", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("y/data.pkl", pickle.dumps({}))
-        archive.writestr("y/data/0", bytes(8))
-    info = zipfile.ZipInfo("z")
-    info.file_size, info.compress_size = 10**12, 10
-    with pytest.raises(UserError, match="damaged or a trap"):
-        borrowed.refuse_trap(info, tmp_path / "y.pt")
+
+
+@pytest.mark.parametrize("name", ["y.pt", "y.npz", "y.xlsx"])
+def test_a_zip_that_unpacks_to_too_much_is_refused_whatever_it_is(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(allowance, "FREE_BYTES", 1 << 20)
+    inside = {"y.pt": ("y/data.pkl", "y/data/0"), "y.npz": ("102.npy",), "y.xlsx": ("xl/a.xml",)}[name]
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member in inside:
+            archive.writestr(member, bytes(1 << 24))
+    refused(tmp_path / name, "more than are allowed")
 
 
 @pytest.mark.parametrize("kind", ["x.parquet", "x.feather", "x.xlsx"])

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from abaw_submit.allowance import check_zip
 from abaw_submit.errors import UserError
 from abaw_submit.models.weights.inert import Box, class_names, module_tensors, read_inert
 from abaw_submit.models.weights.read_names import CONTAINERS
@@ -75,6 +76,7 @@ def read_file(path: Path | str, container: str | None = None) -> WeightFile:
 def _read_pickle(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"No weights at {path}.")
+    check_zip(path)
     try:
         # the official training checkpoints carry their argparse settings: plain values, safe to build
         with torch.serialization.safe_globals([argparse.Namespace]):

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from abaw_submit.allowance import Allowance, check_zip
 from abaw_submit.errors import UserError
-from abaw_submit.scores.hdf5 import datasets, open_hdf5, read_dataset
-from abaw_submit.scores.sniff.borrowed import read_frame, read_torch, refuse_trap
+from abaw_submit.hdf5 import open_hdf5
+from abaw_submit.scores.sniff.borrowed import read_frame, read_torch
 from abaw_submit.scores.sniff.names import stem_of
 from abaw_submit.scores.sniff.pickles import read_pickle
 from abaw_submit.scores.sniff.table import matrix_table
@@ -38,6 +40,7 @@ _MAGIC = (
 _BY_SUFFIX = {
     ".npy": "npy", ".npz": "npz", ".h5": "HDF5", ".hdf5": "HDF5", ".parquet": "Parquet", ".mat": "MATLAB",
 }  # fmt: skip
+_MAT_HEAD, _MAT_COMPRESSED, _MAT_STEP = 128, 15, 1 << 20  # of MATLAB's level 5 files
 PICTURE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"%PDF")
 
 
@@ -151,11 +154,11 @@ def _npy(data: bytes, where: str) -> npt.NDArray[Any] | Any:
 
 def _npz(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    check_zip(path)
     try:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
-                refuse_trap(member, path)
                 if name in found:
                     raise UserError(f"{path} holds {name} twice.")
                 found[name] = _npy(archive.read(member), f"{path}, {name}")
@@ -173,18 +176,15 @@ def _npz(path: Path) -> dict[str, Any]:
 def _hdf5(path: Path) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     with open_hdf5(path) as file:
-        if any("pandas_type" in file[name].attrs for name in file if file.get(name, getlink=True).__class__.__name__ == "HardLink"):  # fmt: skip  # noqa: E501
+        if file.marked("pandas_type"):
             raise UserError(f"{path} is an HDFStore of pandas. Write it as CSV: frame.to_csv('scores.csv').")
         columns = file.attrs.get("columns") if "task" in file.attrs else None
-        for names, dataset in datasets(file, str(path)):
+        for names, attributes, values in file.arrays():
             inside = "/".join(names)
-            values = read_dataset(dataset, f"{path}, {inside}")
             node = tree
             for name in names[:-1]:
                 node = node.setdefault(name, {})
-            given = next(
-                (dataset.attrs[key] for key in ("columns", "names") if key in dataset.attrs), columns
-            )
+            given = next((attributes[key] for key in ("columns", "names") if key in attributes), columns)
             if given is not None and values.ndim == 2 and np.shape(given) == values.shape[1:]:
                 node[names[-1]] = matrix_table(
                     values, f"{path}, {inside}", (stem_of(path), *names), "HDF5", [str(n) for n in given]
@@ -224,8 +224,29 @@ def _json_lines(path: Path, text: str) -> list[Any]:
 def _matlab(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat
 
+    _refuse_bomb(path)
     try:
         found = loadmat(path, simplify_cells=True)
     except Exception as error:  # scipy fails in many ways on damaged files
         raise UserError(f"{path} is not a readable MATLAB file: {str(error)[:80]}.") from None
     return {name: value for name, value in found.items() if not name.startswith("__")}
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Unpack the compressed elements of a MATLAB 5 file bit by bit, only to see how large they become."""
+    allowance = Allowance(path)
+    with path.open("rb") as handle:
+        order: Any = "big" if handle.read(_MAT_HEAD)[-2:] == b"MI" else "little"
+        while len(tag := handle.read(8)) == 8:
+            kind, size = (int.from_bytes(part, order) for part in (tag[:4], tag[4:]))
+            if kind != _MAT_COMPRESSED:
+                handle.seek(size, 1)
+                continue
+            unpack, rest = zlib.decompressobj(), handle.read(size)
+            try:
+                while rest and not unpack.eof:
+                    part = unpack.decompress(rest, _MAT_STEP)
+                    allowance.take(len(part), len(part), str(path))
+                    rest = unpack.unconsumed_tail
+            except zlib.error:  # its reader says so
+                return

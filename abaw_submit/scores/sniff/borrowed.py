@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from abaw_submit.allowance import check_zip
 from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.pickles import read_pickle
 
 _DEEPEST = 8
 _PYARROW = (14, 0, 1)  # older ones run code that a file may hold (CVE-2023-47248)
 _TORCH_HOW = "numpy.savez('scores.npz', **{k: v.cpu().numpy() for k, v in torch.load(…).items()})"
-_DEFLATE_RATIO = 1100  # deflate cannot do better than 1032 to 1
 
 
 def read_torch(path: Path) -> Any:
@@ -58,10 +58,9 @@ def _arrays_alone(path: Path) -> Any | None:
     """
     if not zipfile.is_zipfile(path):
         return None
+    check_zip(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                refuse_trap(member, path)
             name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
             pickled = archive.read(name)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
@@ -93,6 +92,7 @@ def read_frame(path: Path, kind: str) -> dict[str, Any]:
     Raises:
         UserError: the package is not there or too old, or the file is damaged.
     """
+    check_zip(path)
     needed = "openpyxl" if kind == "Excel" else "pyarrow"
     if find_spec(needed) is None:
         raise UserError(
@@ -120,14 +120,3 @@ def _column(values: Any) -> npt.NDArray[Any]:
     if pd.api.types.is_integer_dtype(values) and not values.isna().any():
         return np.asarray(values.to_numpy(dtype=np.int64))
     return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
-def refuse_trap(member: zipfile.ZipInfo, path: Path) -> None:
-    """Refuse a part of a zip that claims more than deflate can have made of it.
-
-    Raises:
-        UserError: names it.
-    """
-    if member.file_size > (member.compress_size + 1024) * _DEFLATE_RATIO:
-        name = member.filename.removesuffix(".npy")
-        raise UserError(f"{path}, {name}: claims {member.file_size:,} bytes; damaged or a trap.")
