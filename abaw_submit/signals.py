@@ -1,4 +1,8 @@
-"""SIGTERM (what Slurm and `kill` send) behaves as Ctrl-C: an exception in the main thread, once."""
+"""SIGTERM (what Slurm and `kill` send) behaves as Ctrl-C: an exception in the main thread, once.
+
+They are raised only where somebody hears them, in `listening`: what comes before waits for it, and what comes
+after is too late to stop anything.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from typing import Any
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)  # Slurm's --signal gives notice with any of them
 _AGAIN_S = 5  # a stop that some library swallowed comes again
 _waiting: list[int] = []
+_listening: list[bool] = []
 _deferring: list[bool] = []
 
 
@@ -24,27 +29,39 @@ class Terminated(BaseException):
 
 
 def install() -> None:
-    """Let the stopping signals raise `Terminated`. Only a program's entry point does this."""
-    for number in STOPPING:
+    """Take the stopping signals over. Only a program's entry point does this."""
+    for number in (*STOPPING, signal.SIGINT, signal.SIGALRM):
         signal.signal(number, _stop)
-    signal.signal(signal.SIGALRM, _stop)
 
 
-def ended() -> None:
-    """The stop has been heard: it does not come again."""
-    signal.alarm(0)
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)
+@contextlib.contextmanager
+def listening() -> Iterator[None]:
+    """While it lasts a stop raises `Terminated`, Ctrl-C `KeyboardInterrupt`; at once if one came before."""
+    _listening.append(True)
+    try:
+        _raise()
+        yield
+    finally:
+        _listening.clear()
+        _waiting.clear()
+        signal.alarm(0)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    first = number if number != signal.SIGALRM else (_waiting or [signal.SIGTERM])[0]
-    if first not in _waiting:
-        _waiting.append(first)
-    if _deferring:
+    if number != signal.SIGALRM:
+        if number in _waiting and number != signal.SIGINT:
+            return  # said twice, meant once; Ctrl-C may be meant again
+        _waiting.append(number)
+    _raise()
+
+
+def _raise() -> None:
+    if not _waiting or not _listening or _deferring:
         return
     signal.alarm(_AGAIN_S)
-    raise Terminated(first)
+    if _waiting[0] == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise Terminated(_waiting[0])
 
 
 @contextlib.contextmanager
@@ -54,8 +71,7 @@ def deferred() -> Iterator[None]:
         yield
         return
     interrupts: list[int] = []
-    before: Any = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
+    before: Any = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append(number))
     _deferring.append(True)
     try:
         yield
@@ -64,5 +80,14 @@ def deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if interrupts:
         raise KeyboardInterrupt
-    if _waiting:
-        raise Terminated(_waiting[0])
+    _raise()
+
+
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+    """No stop and no Ctrl-C reaches this thread, nor a process that is started meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPPING, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

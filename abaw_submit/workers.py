@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from abaw_submit.errors import UserError
+from abaw_submit.signals import blocked
 
 R = TypeVar("R")
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
@@ -39,7 +40,9 @@ def in_workers(function: Callable[..., R], calls: Sequence[tuple[Any, ...]], job
         jobs, return_as="generator_unordered", initializer=_begin, initargs=(os.getpid(), os.getcwd())
     )
     try:
-        yield from parallel(joblib.delayed(function)(*call) for call in calls)
+        with blocked():  # this process hears Ctrl-C and SIGTERM, and ends its workers
+            results = parallel(joblib.delayed(function)(*call) for call in calls)
+        yield from results
     except BrokenProcessPool:
         raise UserError(
             "A worker process was ended from outside, perhaps for want of memory.\n"

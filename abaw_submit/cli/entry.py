@@ -39,15 +39,15 @@ def run(command: click.Command) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        # without standalone mode Click hands the code of ctx.exit() back instead of raising it
-        code = command.main(standalone_mode=False)
+        with signals.listening():
+            # without standalone mode Click hands the code of ctx.exit() back instead of raising it
+            code = command.main(standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (click.Abort, KeyboardInterrupt):
         stop_workers()
         say(f"Stopped. {GO_ON}")
         return 130
     except signals.Terminated as stop:
-        signals.ended()
         stop_workers()
         say(f"Stopped by {stop}. {GO_ON}")
         return 128 + stop.number

@@ -118,12 +118,14 @@ def read_track_record(folder: Path) -> dict[str, Any] | None:
 def crop_video(task: CropTask) -> CropResult:
     """Crop one video, unless its crops are there already. A video that cannot be read is reported."""
     identity = task.fingerprint()
+    owners = [Owner(task.out / track, identity) for track in sorted(task.job.tracks)]
     there = _there(task, identity)
     if there is not None:
+        for owner in owners:
+            owner.clear()
         return there
     cv2.setNumThreads(1)
     task.out.mkdir(parents=True, exist_ok=True)
-    owners = [Owner(task.out / track, identity) for track in sorted(task.job.tracks)]
     try:
         for owner in owners:  # a shard and a collecting run, or two of them, may come to the same video
             owner.take()

@@ -39,17 +39,25 @@ class Owner:
         Raises:
             UserError: another process does other work there.
         """
-        key = str(self.path)
-        if key in _held:
+        if str(self.path) in _held:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(key, timeout=0)
+        lock = FileLock(self.path, timeout=0)
         try:
             lock.acquire()
         except Timeout:
             self._wait(lock)
-        _held[key] = lock
+        _held[str(self.path)] = lock
         self.path.write_text(json.dumps(this_owner(self.what)), encoding="utf-8")  # for whoever waits
+
+    def clear(self, *more: Path) -> None:
+        """Remove the lock file, and more, of an owner that was killed just after its work was done."""
+        if str(self.path) in _held or not any(map(os.path.lexists, (self.path, *more))):
+            return
+        # suppressed: it lives, or the disk is read-only
+        with contextlib.suppress(Timeout, OSError), FileLock(self.path, timeout=0):
+            for path in (*more, self.path):
+                path.unlink(missing_ok=True)
 
     def _wait(self, lock: FileLock) -> None:
         with contextlib.suppress(Timeout):  # it may be about to say who it is, or to end

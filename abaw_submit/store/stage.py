@@ -100,6 +100,7 @@ class Stage:
             UserError: another process does other work there.
         """
         if self.up_to_date():
+            self._owner.clear(state_path(self.out, "unfinished"))
             return True
         if not _main_process():
             return False

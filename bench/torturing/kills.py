@@ -7,6 +7,7 @@ started too, as by a scheduler; a run that was killed is killed again up to thre
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import signal
@@ -66,11 +67,17 @@ def leftovers(folder: Path) -> list[str]:
     return [p.relative_to(folder).as_posix() for p in found]
 
 
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return ""
+
+
 def wrong_words(said: str) -> str:
     """What must never be said."""
     for word in ("Traceback", "should not have happened", "Out of memory"):
         if word in said:
-            return f"{word}: {said.strip().splitlines()[-1][:150]}"
+            return f"{word}: {' / '.join(said.strip().splitlines()[-8:])[:600]}"
     return ""
 
 
@@ -123,7 +130,7 @@ def torture(
     while left > 0:
         shutil.rmtree(folder, ignore_errors=True)
         foreign = bystanders(folder)
-        for _ in range(min(left, 3)):
+        for _ in range(min(left, 1 if how == "twice" else 3)):
             left -= 1
             case.count.runs += 1
             getattr(case, how)()
@@ -205,7 +212,7 @@ class _Case:
     def worker(self) -> None:
         running = self._start(alone=False)
         running.wait(self._moment())
-        workers = [pid for pid in session(running.pid) if pid != running.pid]
+        workers = [pid for pid in session(running.pid) if "popen_loky" in _command(pid)]
         if workers and running.returncode is None:
             self.count.hit += 1
             Running(self.rng.choice(workers), running.log).send(signal.SIGKILL)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from abaw_submit.store import Stage, read_record, sha256_file
+from abaw_submit.store import Owner, Stage, read_record, sha256_file
+from abaw_submit.store.guard import state_path
 from abaw_submit.store.hashing import cache_file
 
 WORKER = """
@@ -85,6 +86,22 @@ def test_a_killed_process_leaves_an_output_that_the_next_takes_over_and_cleans(t
     assert start(tmp_path / "out", "2").communicate("\n", timeout=30)[0] == "working\nmade it\n"
     assert hidden(tmp_path) == []
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.txt", "half.txt", "record.json"]
+
+
+def test_what_a_process_killed_just_after_its_record_left_goes_when_nothing_is_to_do(tmp_path):
+    out = tmp_path / "out"
+    start(out).communicate("\n", timeout=30)
+    for kind in ("lock", "unfinished"):
+        state_path(out, kind).write_text("{}")
+    holder = started(tmp_path / "other")  # a living owner's stay
+    assert Stage("copy", out, settings={"value": "1"}, inputs=[]).done()
+    assert hidden(out.parent / "out") == []
+    assert not any(state_path(out, kind).exists() for kind in ("lock", "unfinished"))
+    owner = Owner(tmp_path / "other")
+    owner.clear(state_path(tmp_path / "other", "unfinished"))
+    assert owner.path.exists()
+    assert state_path(tmp_path / "other", "unfinished").exists()
+    holder.communicate("\n", timeout=30)
 
 
 def test_leftovers_of_a_living_process_stay(tmp_path):
