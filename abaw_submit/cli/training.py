@@ -152,7 +152,7 @@ def predict(checkpoint: Path, features: tuple[Path, ...], tracks: Path, out: Pat
     Example: abaw-submit predict --checkpoint checkpoints/run/va/fold_0 --features features/visual \\
                --features features/logmel --tracks template.txt --out scores.h5
     """
-    from abaw_submit.training.tmf import predict as work
+    from abaw_submit.training.predict import predict as work
 
     done = work(checkpoint, features, tracks, out)
     if done is None:

@@ -64,3 +64,31 @@ def weights_hash(model: nn.Module) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
+
+
+def copy_ahead(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A host tensor on a device, by a copy that runs beside what the device computes."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class Later:
+    """A device's tensor on its way to the host: the copy runs beside what the device computes next.
+
+    Args:
+        tensor: on any device.
+    """
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._host = tensor.to("cpu", non_blocking=True)
+        self._done: torch.cuda.Event | None = None
+        if tensor.is_cuda:
+            self._done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._done.record()  # type: ignore[no-untyped-call]
+
+    def get(self) -> torch.Tensor:
+        """The tensor on the host, once it is there."""
+        if self._done is not None:
+            self._done.synchronize()  # type: ignore[no-untyped-call]
+        return self._host

@@ -157,22 +157,33 @@ def ccc_loss(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     Returns:
         A number in [0, 4]; 0 when no row is valid.
     """
+    x = prediction.reshape(-1, prediction.shape[-1])
+    y = truth.reshape(-1, truth.shape[-1])
     mask = valid.reshape(-1)
-    x = prediction.reshape(-1, prediction.shape[-1])[mask]
-    y = truth.reshape(-1, truth.shape[-1])[mask]
-    sums = global_sum(torch.cat([x.sum(0), y.sum(0), x.new_full((1,), len(x))]))
+    if x.device.type == "cpu":
+        return ccc_of_rows(x[mask], y[mask])
+    # rows are left out by weight: to take them out the host would have to wait for their number
+    return ccc_of_rows(x, y, mask)
+
+
+def ccc_of_rows(x: Tensor, y: Tensor, mask: Tensor | None = None) -> Tensor:
+    """`ccc_loss` of (rows, columns); with a mask (rows,) only of some of them."""
+
+    def kept(values: Tensor) -> Tensor:
+        return values if mask is None else torch.where(mask[:, None], values, torch.zeros_like(values))
+
+    count = x.new_full((1,), len(x)) if mask is None else mask.sum(0, keepdim=True).to(x)
+    sums = global_sum(torch.cat([kept(x).sum(0), kept(y).sum(0), count]))
     rows = sums[-1].detach()
-    if rows == 0:
-        return prediction.sum() * 0.0
-    columns = x.shape[-1]
-    mean_x, mean_y = sums[:columns] / rows, sums[columns:-1] / rows
-    from_x, from_y = x - mean_x, y - mean_y
+    columns, divisor = x.shape[-1], rows.clamp_min(1)
+    mean_x, mean_y = sums[:columns] / divisor, sums[columns:-1] / divisor
+    from_x, from_y = kept(x - mean_x), kept(y - mean_y)
     moments = torch.stack([from_x * from_y, from_x.square(), from_y.square()]).sum(1)
-    covariance, var_x, var_y = global_sum(moments) / rows
+    covariance, var_x, var_y = global_sum(moments) / divisor
     spread = var_x + var_y + (mean_x - mean_y).square()
     # the small number keeps the gradient finite when a batch is constant and perfectly predicted
     loss: Tensor = (1 - 2 * covariance / (spread + 1e-8)).sum()
-    return loss
+    return torch.where(rows > 0, loss, x.sum() * 0.0)
 
 
 def task_loss(

@@ -19,6 +19,7 @@ Where the paper is silent or contradicts itself:
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -37,9 +38,15 @@ class Tmf(SequenceNetwork):
 
     def encode(self, x: Tensor, present: Tensor) -> Tensor:
         """Attention over all rows of the clip; positions are counted from the clip's first row."""
-        x = x + sinusoids(x.shape[1], x.shape[2]).to(x)
+        x = x + _positions(x.shape[1], x.shape[2], x.device, x.dtype)
         encoded: Tensor = self.transformer(x, src_key_padding_mask=~present)
         return encoded
+
+
+@lru_cache(maxsize=64)
+def _positions(rows: int, dim: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """`sinusoids`, made and brought to the device once."""
+    return sinusoids(rows, dim).to(device, dtype)
 
 
 def sinusoids(rows: int, dim: int) -> Tensor:

@@ -133,8 +133,9 @@ def _fold_scores(
 ) -> F32:
     """One fold's scores of the video, (rows, outputs)."""
     from abaw_submit.models.device import pick_device
-    from abaw_submit.training.clips import FeatureTable
-    from abaw_submit.training.tmf import load_sequence, predict_table
+    from abaw_submit.training.scoring import predict_tracks
+    from abaw_submit.training.table import TrackFeatures
+    from abaw_submit.training.tmf import load_sequence
 
     model, config = load_sequence(fold)
     record = read_record(fold) or {"inputs": []}
@@ -151,12 +152,13 @@ def _fold_scores(
             if done.failures:
                 raise UserError(f"{name}: {done.failures[0][1]}")
         folders.append(out)
-    table = FeatureTable(folders, {track: None})
-    table.fill_absent(model.mean.numpy())
+    values = TrackFeatures(folders, track).read(track, None).filled(model.mean.numpy())
     device = pick_device(choice.device)
     settings = config["train"]
     stride_rows = settings.get("stride_rows", 0)  # not there in older checkpoints
-    return predict_table(model.to(device), table, settings["clip_rows"], device, stride_rows)[track]
+    clip_rows = settings["clip_rows"]
+    (_, scores), *_ = predict_tracks(model.to(device), [(track, values)], clip_rows, device, stride_rows)
+    return scores
 
 
 def _source(run: Run, task: Task, fold: Path, extractor: str, record: dict[str, Any], k: int) -> str | None:

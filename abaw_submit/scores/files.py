@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,21 +63,37 @@ def write_scores(path: Path | str, scores: Scores) -> None:
     Tracks are written in name order, so the bytes do not depend on the order they came in.
     Text has nine significant digits, which reads back as the same float32.
     """
+    with score_writer(path, scores.task, scores.attributes) as write:
+        for track in sorted(scores):
+            write(track, scores[track])
+
+
+@contextmanager
+def score_writer(
+    path: Path | str, task: Task, attributes: Mapping[str, Any]
+) -> Iterator[Callable[[str, F32], None]]:
+    """`write_scores` for tracks that come one by one, to be given in name order.
+
+    Yields:
+        Takes a track and its scores, (rows, outputs).
+    """
     path = Path(path)
     with atomic_path(path, RECORDED) as temporary:
         if path.suffix == ".h5":
             with new_hdf5(temporary) as file:
-                file.attrs["task"] = scores.task.name
-                file.attrs["columns"] = list(scores.task.columns)
-                for key, value in sorted(scores.attributes.items()):
+                file.attrs["task"] = task.name
+                file.attrs["columns"] = list(task.columns)
+                for key, value in sorted(attributes.items()):
                     file.attrs[key] = value
-                for track in sorted(scores):
-                    file.create_dataset(track, data=np.asarray(scores[track], np.float32))
+                yield lambda track, values: file.create_dataset(track, data=np.asarray(values, np.float32))
             return
         temporary.mkdir()
-        for track in sorted(scores):
-            frame = pd.DataFrame(np.asarray(scores[track], np.float32), columns=scores.task.columns)
+
+        def write(track: str, values: F32) -> None:
+            frame = pd.DataFrame(np.asarray(values, np.float32), columns=task.columns)
             frame.to_csv(temporary / f"{track}.txt", index=False, float_format="%.9g", na_rep="nan")
+
+        yield write
 
 
 def read_scores(path: Path | str, task: Task | str | None = None) -> Scores:

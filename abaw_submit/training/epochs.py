@@ -102,6 +102,7 @@ def read_curve(checkpoint: Path) -> list[float]:
     table = pd.read_csv(path)
     if "validation" not in table or table["validation"].isna().any():
         raise UserError(
-            f"{path} has no validation score for each epoch: `train` writes them, `finetune` does not."
+            f"{path} has no validation score for each epoch: `train --curve-epochs 1` writes them,"
+            " `finetune` does not."
         )
     return [float(v) for v in table["validation"]]

@@ -28,7 +28,8 @@ from abaw_submit.store import Stage
 from abaw_submit.tasks import Task, part_slices
 from abaw_submit.training.augment import augment
 from abaw_submit.training.fold import FoldInputs, FoldTraining
-from abaw_submit.training.loop import SAVE_EVERY_S, Fit, shuffled
+from abaw_submit.training.job import SAVE_EVERY_S, Fit
+from abaw_submit.training.loop import shuffled
 from abaw_submit.training.mixing import mix_pictures, rand_augment, rand_policy, random_erase
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.pictures import Pictures, to_tensor

@@ -20,7 +20,7 @@ from abaw_submit.layout import TEST_SCORES, VALIDATION_SCORES
 from abaw_submit.store import Stage
 from abaw_submit.tasks import MORE_TASKS, Task, part_slices
 from abaw_submit.training.folds import group_tracks
-from abaw_submit.training.loop import Fit
+from abaw_submit.training.job import Fit
 from abaw_submit.training.outputs import official_score, save_scores
 from abaw_submit.training.stage import Training
 from abaw_submit.training.tracks import absent_tracks, read_division

@@ -11,9 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,63 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from abaw_submit.arrays import Index
-from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import read_last, write_last
 from abaw_submit.prefetch import prefetched
-from abaw_submit.progress import Progress, quiet
+from abaw_submit.progress import quiet
 from abaw_submit.signals import Terminated, deferred
+from abaw_submit.training.average import WeightAverage
+from abaw_submit.training.job import Fit, Job
+from abaw_submit.training.losslog import LossLog
 from abaw_submit.training.memory import free_bytes, item_bytes, refuse_batch
 from abaw_submit.training.optim import learning_rate
 from abaw_submit.training.settings import LoopSettings
-
-SAVE_EVERY_S = 120.0
-
-
-@dataclass
-class Job:
-    """What one training is made of.
-
-    Attributes:
-        model: called by `loss`; on the CPU, `fit` moves it.
-        groups: parameter groups (training/optim.py).
-        order: epoch -> the items of that epoch in order, the same for the same epoch.
-        loss: (model, batch, step, device) -> a scalar loss, from nothing but its arguments. The batch is what
-            `load` made of the items, or the items themselves.
-        load: items -> batch, run in a thread while the device works on the batch before; no randomness here.
-        curves: (epoch, the model without wrappers) -> numbers for the history, in evaluation mode; or None.
-        folder: where `last.pt` goes.
-        fingerprint: identifies the run; `last.pt` of another one is ignored.
-        label: for the progress line.
-    """
-
-    model: nn.Module
-    groups: list[dict[str, Any]]
-    order: Callable[[int], Index]
-    loss: Callable[[nn.Module, Any, int, torch.device], Tensor]
-    folder: Path
-    fingerprint: str
-    load: Callable[[Index], Any] | None = None
-    curves: Callable[[int, nn.Module], dict[str, float]] | None = None
-    label: str = "train"
-    save_every_s: float = SAVE_EVERY_S
-    progress: Progress = quiet
-
-
-@dataclass
-class Fit:
-    """How a training went.
-
-    Attributes:
-        weights: the state to keep, on the CPU: the averaged weights with `ema`, else the last.
-        history: one row per epoch: epoch, step, lr, loss, then what `curves` gave.
-        main: True on the process that writes files.
-        device: where it ran.
-    """
-
-    weights: dict[str, Tensor]
-    history: list[dict[str, float]] = field(default_factory=list)
-    main: bool = True
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
 
 def seed_step(seed: int, step: int, rank: int = 0) -> None:
@@ -106,8 +57,8 @@ def make_accelerator(settings: LoopSettings) -> Any:
     from accelerate import Accelerator
 
     if torch.cuda.is_available():
-        torch.backends.cudnn.benchmark = False
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = not settings.deterministic
+        torch.use_deterministic_algorithms(settings.deterministic, warn_only=True)
     # without `cpu`, processes that torchrun starts on a machine without GPU would not know of each other
     return Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
 
@@ -119,6 +70,8 @@ def fit(job: Job, settings: LoopSettings) -> Fit:
         UserError: a loss is not finite.
     """
     accelerator = make_accelerator(settings)
+    if job.prepare is not None:
+        job.prepare(accelerator.device)
     # fused: one kernel for all weights; a small network's step is otherwise mostly the loop over them
     optimizer = torch.optim.AdamW(job.groups, lr=settings.lr, betas=(0.9, settings.beta2), fused=True)
     model, optimizer = accelerator.prepare(job.model, optimizer)
@@ -137,13 +90,13 @@ def fit(job: Job, settings: LoopSettings) -> Fit:
         try:
             run.one_epoch(epoch, parts, model, bar)
         except (KeyboardInterrupt, Terminated):
-            if run.losses:
+            if len(run.losses):
                 run.save()
             raise
     for _ in bar or ():
         pass  # an epoch was shorter than the first one: close the bar
     accelerator.wait_for_everyone()
-    weights = run.average if run.average is not None else plain.state_dict()
+    weights = run.average.weights if run.average is not None else plain.state_dict()
     kept = {k: v.detach().cpu().clone() for k, v in weights.items()}
     return Fit(kept, run.history, accelerator.is_main_process, accelerator.device)
 
@@ -157,11 +110,11 @@ class _Run:
         self.job, self.settings, self.accelerator = job, settings, accelerator
         self.plain, self.optimizer = plain, optimizer
         self.epoch, self.step, self.steps, self.done = 0, 0, 0, 0
-        self.losses: list[float] = []
+        advice = f"Try a lower --lr than {settings.lr} or --precision no, and look for broken input."
+        self.losses = LossLog(job.label, advice)
         self.history: list[dict[str, float]] = []
-        self.average: dict[str, Tensor] | None = None
-        if settings.ema or settings.keep == "average":
-            self.average = {k: v.detach().clone() for k, v in plain.state_dict().items()}
+        averages = settings.ema or settings.keep == "average"
+        self.average = WeightAverage(plain, settings) if averages else None
         self.saved = time.monotonic()
 
     def resume(self) -> None:
@@ -171,9 +124,10 @@ class _Run:
         self.plain.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.step, self.steps, self.done = (state[k] for k in ("epoch", "step", "steps", "done"))
-        self.losses, self.history = state["losses"], state["history"]
+        self.losses.start(state["losses"])
+        self.history = state["history"]
         if self.average is not None:
-            self.average = {k: v.to(self.accelerator.device) for k, v in state["average"].items()}
+            self.average.restore(state["average"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
@@ -200,6 +154,7 @@ class _Run:
 
     def save(self) -> None:
         self.saved = time.monotonic()
+        losses = self.losses.read(self.epoch, self.step)
         if not self.accelerator.is_main_process:
             return
         scaler = self.accelerator.scaler
@@ -207,16 +162,17 @@ class _Run:
             "fingerprint": self.job.fingerprint,
             "model": self.plain.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
+            "average": self.average.weights if self.average is not None else None,
             "scaler": scaler.state_dict() if scaler is not None else None,
-            **{k: getattr(self, k) for k in ("epoch", "step", "steps", "done", "losses", "history")},
+            "losses": losses,
+            **{k: getattr(self, k) for k in ("epoch", "step", "steps", "done", "history")},
         }
         write_last(self.job.folder, state)
 
     def note(self) -> str:
         """The epoch, the loss so far in it, and the last score, for the progress line."""
         text = f"epoch {min(self.epoch + 1, self.settings.epochs)} of {self.settings.epochs}"
-        losses = self.losses or ([self.history[-1]["loss"]] if self.history else [])
+        losses = self.losses.known or ([self.history[-1]["loss"]] if self.history else [])
         if losses:
             text += f", loss {sum(losses) / len(losses):.4g}"
         if self.history and "validation" in self.history[-1]:
@@ -231,22 +187,25 @@ class _Run:
             next(bar, None)
             batch = next(loaded)
             with deferred():  # a stop comes before or after a step, when the state is whole
-                self.losses.append(self.one_step(epoch, batch, model))
+                self.losses.add(self.one_step(batch, model), epoch, self.step)
                 self.step += 1
                 self.done = at + 1
             if time.monotonic() - self.saved >= self.job.save_every_s and self.done < len(parts):
                 self.save()
-        self.average_epoch(epoch)
+        losses = self.losses.read(epoch, self.step)
+        if self.average is not None:
+            self.average.after_epoch(epoch)
         row: dict[str, float] = {
             "epoch": epoch + 1,
             "step": self.step,
             "lr": learning_rate(self.step - 1, self.steps, self.settings),
-            "loss": sum(self.losses) / max(1, len(self.losses)),
+            "loss": sum(losses) / max(1, len(losses)),
         }
         if self.accelerator.is_main_process:
             row.update(self.evaluate(epoch))
         self.history.append(row)
-        self.epoch, self.done, self.losses = epoch + 1, 0, []
+        self.epoch, self.done = epoch + 1, 0
+        self.losses.start([])
         if self.epoch == self.settings.last_epoch or time.monotonic() - self.saved >= self.job.save_every_s:
             self.save()
 
@@ -257,7 +216,8 @@ class _Run:
         own = (np.resize(items, max(len(items), world))[rank::world] for items in parts)
         return own if self.job.load is None else prefetched(map(self.job.load, own))
 
-    def one_step(self, epoch: int, batch: Any, model: nn.Module) -> float:
+    def one_step(self, batch: Any, model: nn.Module) -> Tensor:
+        """Learn from one batch; its loss, still on the device."""
         accelerator, settings = self.accelerator, self.settings
         world, rank = accelerator.num_processes, accelerator.process_index
         rate = learning_rate(self.step, self.steps, settings)
@@ -266,47 +226,14 @@ class _Run:
         seed_step(settings.seed, self.step, rank)
         with accelerator.autocast():
             loss = self.job.loss(model, batch, self.step, accelerator.device)
-        number = float(accelerator.reduce(loss.detach(), "mean") if world > 1 else loss.detach())
-        if not math.isfinite(number):
-            raise UserError(
-                f"The loss is {number} in epoch {epoch + 1}, step {self.step + 1} ({self.job.label}).\n"
-                f"Try a lower --lr than {settings.lr} or --precision no, and look for broken input."
-            )
         self.optimizer.zero_grad()
         accelerator.backward(loss)
         if settings.clip_norm:
             accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
         self.optimizer.step()
-        self.update_average()
-        return number
-
-    def update_average(self) -> None:
-        if self.average is None or not self.settings.ema:
-            return
-        # early on the average would be mostly the random start; it begins short and grows
-        decay = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.plain.state_dict().items():
-                if value.is_floating_point():
-                    self.average[name].lerp_(value, 1 - decay)
-                else:
-                    self.average[name].copy_(value)
-
-    def average_epoch(self, epoch: int) -> None:
-        """`keep = average`: mean of the weights after each of the last epochs (SWA, Izmailov et al. 2018).
-
-        Running batch statistics are averaged like weights. Until the last epochs begin, the average is the
-        newest epoch, so that curves show what would be kept.
-        """
-        if self.average is None or self.settings.ema:
-            return
-        count = max(1, epoch + 1 - max(0, self.settings.last_epoch - self.settings.keep_epochs))
-        with torch.no_grad():
-            for name, value in self.plain.state_dict().items():
-                if value.is_floating_point():
-                    self.average[name].lerp_(value, 1 / count)
-                else:
-                    self.average[name].copy_(value)
+        if self.average is not None:
+            self.average.after_step(self.step)
+        return accelerator.reduce(loss.detach(), "mean") if world > 1 else loss.detach()
 
     def evaluate(self, epoch: int) -> dict[str, float]:
         """Curves of the weights that would be kept now."""
@@ -314,7 +241,7 @@ class _Run:
             return {}
         own = {k: v.clone() for k, v in self.plain.state_dict().items()}
         if self.average is not None:
-            self.plain.load_state_dict(self.average)
+            self.plain.load_state_dict(self.average.weights)
         self.plain.eval()
         try:
             with torch.no_grad():

@@ -21,7 +21,7 @@ from abaw_submit.models.weights.read import read_weights
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.training.augment import random_crop
-from abaw_submit.training.loop import SAVE_EVERY_S, Fit
+from abaw_submit.training.job import SAVE_EVERY_S, Fit
 from abaw_submit.training.pictures import Pictures, list_pictures, to_tensor
 from abaw_submit.training.settings import PretrainSettings
 from abaw_submit.training.stage import Training, run_training

@@ -39,6 +39,10 @@ class LoopSettings(Settings):
     )
     seed: int = setting(0, "seed of weights, order, augmentation and dropout")
     precision: str = setting("no", "mixed precision", choices=_PRECISIONS)
+    deterministic: bool = setting(
+        False,
+        "on a GPU only kernels that give the same bytes every time, which are slower; a CPU always does",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,6 +115,9 @@ class TmfSettings(LoopSettings):
         "none", "an epoch draws clips balanced by video, by class, or by both", choices=BALANCES
     )
     label_smoothing: float = setting(0.0, "share of AU and EXPR labels that goes to not knowing", ge=0, lt=1)
+    curve_epochs: int = setting(
+        1, "validation is scored after every n-th epoch, for the curve; 0: after the last one only", ge=0
+    )
     noise: float = setting(0.0, "deviation of noise added to standardised features in training", ge=0)
     cache_gib: float = setting(
         8.0, "features above this size are kept in a temporary file, not in memory", ge=0

@@ -20,7 +20,8 @@ from abaw_submit.arrays import Index
 from abaw_submit.models.checkpoint import is_main_process, recognise, write_config, write_weights
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
-from abaw_submit.training.loop import SAVE_EVERY_S, Fit, Job, fit, seed_step, shuffled
+from abaw_submit.training.job import SAVE_EVERY_S, Fit, Job
+from abaw_submit.training.loop import fit, seed_step, shuffled
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.outputs import draw_curves, write_history
 from abaw_submit.training.settings import LoopSettings
@@ -77,6 +78,9 @@ class Training(ABC):
     def load(self, items: Index) -> Any:
         """What `loss` gets of a batch's items; runs in a thread, without randomness."""
         return items
+
+    def prepare(self, device: torch.device) -> None:  # noqa: B027 - most need nothing
+        """Put what every step uses where the steps run; called once, before the first."""
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Any, step: int, device: torch.device) -> Tensor:
@@ -137,6 +141,7 @@ def run_training(training: Training, out: Path, *, save_every_s: float = SAVE_EV
             out,
             stage.fingerprint,
             load=training.load,
+            prepare=training.prepare,
             curves=None if type(training).curves is Training.curves else training.curves,
             label=training.label,
             progress=training.progress,

@@ -25,7 +25,8 @@ from abaw_submit.models.checkpoint import (
     write_last,
     write_weights,
 )
-from abaw_submit.training.loop import Job, batches, fit, shuffled
+from abaw_submit.training.job import Job
+from abaw_submit.training.loop import batches, fit, shuffled
 from abaw_submit.training.optim import parameter_groups
 from abaw_submit.training.settings import LoopSettings
 
@@ -167,12 +168,13 @@ def test_keep_average_is_the_mean_of_the_last_epochs_weights_also_after_a_kill(t
 
 
 def test_a_batch_that_cannot_fit_is_refused_before_the_first_step(tmp_path, monkeypatch):
+    from abaw_submit.training import job as jobs
     from abaw_submit.training import loop
 
     monkeypatch.setattr(loop, "free_bytes", lambda device: 200)
     model = torch.nn.Linear(3, 1)
     data = torch.randn(64, 3)
-    job = loop.Job(
+    job = jobs.Job(
         model,
         [{"params": list(model.parameters()), "scale": 1.0}],
         lambda epoch: np.arange(64),

@@ -17,7 +17,9 @@ from abaw_submit.models.weights.pictures import load_encoder
 from abaw_submit.scores.files import read_scores
 from abaw_submit.store import read_record
 from abaw_submit.tasks import AU, EXPR, TASKS, VA
-from abaw_submit.training.tmf import load_sequence, predict_table
+from abaw_submit.training.scoring import predict_tracks
+from abaw_submit.training.table import TrackFeatures
+from abaw_submit.training.tmf import load_sequence
 
 VIT = ["--img-size-px", "16", "--patch-px", "8", "--dim", "32", "--depth", "1", "--heads", "2"]
 DECODER = ["--decoder-dim", "16", "--decoder-depth", "1", "--decoder-heads", "2"]
@@ -161,14 +163,12 @@ def test_validation_labels_take_no_part_in_training(corpus, tmp_path: Path) -> N
 def test_overlapping_predictions_are_averaged_not_overwritten(corpus, tmp_path: Path) -> None:
     train(corpus, "AU", tmp_path / "x", "--epochs", 1)
     model, config = load_sequence(tmp_path / "x")
-    from abaw_submit.training.clips import FeatureTable
-
-    table = FeatureTable([corpus.features("visual")], {"102": None})
-    got = predict_table(model, table, 16, torch.device("cpu"))["102"]
+    values = TrackFeatures([corpus.features("visual")], "102").read("102", None).values
+    got = dict(predict_tracks(model, [("102", values)], 16, torch.device("cpu")))["102"]
     total, divisor = np.zeros((31, 12)), np.zeros((31, 1))
     weight = np.minimum(np.arange(1, 17), np.arange(16, 0, -1))[:, None]
     for start in (0, 8, 15):
-        clip = torch.tensor(np.asarray(table.values[start : start + 16], np.float32))[None]
+        clip = torch.tensor(np.asarray(values[start : start + 16], np.float32))[None]
         with torch.no_grad():
             p = model(clip, torch.ones(1, 16, dtype=torch.bool)).sigmoid()[0].numpy()
         total[start : start + 16] += p * weight

@@ -65,12 +65,14 @@ class SequenceNetwork(nn.Module):
         """
         raise NotImplementedError
 
-    def forward(self, features: Tensor, present: Tensor) -> Tensor:
+    def forward(self, features: Tensor, present: Tensor, rows: Tensor | None = None) -> Tensor:
         """Outputs of every row: logits for AU and EXPR, values in [-1, 1] for VA.
 
         Args:
             features: (batch, rows, features), as they come from the cache.
             present: (batch, rows) bool; False pads a track that is shorter than the clip.
+            rows: (real rows,) where `present` is True in all rows of the batch; None finds them, for which
+                the host waits.
 
         Returns:
             (batch, rows, outputs); padding rows hold numbers without meaning. (batch, 1, outputs) where the
@@ -82,8 +84,10 @@ class SequenceNetwork(nn.Module):
             x = drop_one_kind(x, self.kinds, self.size.modality_dropout)
         x = self.encode(self.project(self.fuse.fuse(x, present)), present)
         if self.task.whole_videos:
-            x, present = self.pool(x, present), present[:, :1]
-        output = torch.cat([head(x, present) for head in self.heads], -1)
+            x, rows = self.pool(x, present), torch.arange(len(x), device=x.device)
+        elif rows is None:
+            rows = present.flatten().nonzero()[:, 0]
+        output = torch.cat([head(x, rows) for head in self.heads], -1)
         return bounded(self.task, output)
 
     @torch.no_grad()
@@ -129,9 +133,9 @@ class Head(nn.Module):
         self.act = nn.LeakyReLU(0.1)
         self.out = nn.Linear(hidden, outputs)
 
-    def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """(..., dim) to (..., outputs); 0 where not present."""
-        rows: Tensor = self.out(self.act(self.norm(self.hidden(x[present]))))
-        full = rows.new_zeros(*x.shape[:-1], rows.shape[-1])
-        full[present] = rows
-        return full
+    def forward(self, x: Tensor, rows: Tensor) -> Tensor:
+        """(..., dim) to (..., outputs); 0 in all rows but those of `rows`, (real rows,)."""
+        flat = x.flatten(0, -2)
+        found: Tensor = self.out(self.act(self.norm(self.hidden(flat.index_select(0, rows)))))
+        full = found.new_zeros(len(flat), found.shape[-1]).index_copy(0, rows, found)
+        return full.unflatten(0, x.shape[:-1])
