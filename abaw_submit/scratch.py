@@ -88,7 +88,8 @@ class RowStore:
         if self._file is None:
             self.array[first : first + len(values)] = values
             return
-        data = memoryview(np.ascontiguousarray(values, self.dtype)).cast("B")
+        whole: Any = np.ascontiguousarray(values, self.dtype)
+        data = memoryview(whole).cast("B")
         at = first * self.row_bytes
         while data:
             done = os.pwrite(self._file.fileno(), data, at)

@@ -75,16 +75,16 @@ class Clips:
         present = places < ends[:, None]
         places = np.minimum(places, ends[:, None] - 1)
         made = (starts, present, places, np.flatnonzero(present))
-        here = [copy_ahead(torch.from_numpy(array), self.device) for array in made]
+        first, real, where, rows = (copy_ahead(torch.from_numpy(a), self.device) for a in made)
         if self._tables is not None:
-            return ClipBatch(*here)
+            return ClipBatch(first, real, where, rows)
         counts = present.sum(1)
         values = self._read(self.table.store, starts, counts)
         looked = {
             at: [self._read(view, starts, counts) for view in views]
             for at, views in self.table.further.items()
         }
-        return ClipBatch(*here, values, looked)
+        return ClipBatch(first, real, where, rows, values, looked)
 
     def features(self, batch: ClipBatch, views: Tensor | None = None) -> Tensor:
         """The numbers of clips, (clips, rows, dim) float32, zero in the padding.

@@ -41,7 +41,7 @@ class _Track:
 
     def scores(self) -> F32:
         if self.whole:
-            return np.stack(self.clips).mean(0, dtype=np.float64).astype(np.float32)
+            return np.asarray(np.stack(self.clips).mean(0, dtype=np.float64), np.float32)
         return (self.total / self.divisor).astype(np.float32)
 
 

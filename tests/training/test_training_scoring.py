@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from abaw_submit.errors import UserError
-from abaw_submit.features.cache import feature_path, write_features
+from abaw_submit.features.cache import feature_path, read_features, write_features
 from abaw_submit.models.checkpoint import write_config, write_weights
 from abaw_submit.models.sequence.registry import build_model
 from abaw_submit.models.sequence.streams import Stream
@@ -104,9 +104,8 @@ def test_several_folds_have_the_bytes_they_have_alone_and_share_what_they_read(
     for k, (folder, features) in enumerate(made):
         assert predict(folder, features, listed, tmp_path / f"alone_{k}.h5", device="cpu")
     read: list[Path] = []
-    own = stage.read_features
-    monkeypatch.setattr(stage, "read_features", lambda path: read.append(path) or own(path))
-    wanted = [Prediction(*fold, tmp_path / f"both_{k}.h5") for k, fold in enumerate(made)]
+    monkeypatch.setattr(stage, "read_features", lambda path: read.append(path) or read_features(path))
+    wanted = [Prediction(f, features, tmp_path / f"both_{k}.h5") for k, (f, features) in enumerate(made)]
     results = predict_several(wanted, listed, device="cpu")
     assert [(task.name, rows) for task, rows in results if task] == [("VA", sum(ROWS.values()))] * 2
     times = {path.parent.name: 0 for path in read}
@@ -122,7 +121,7 @@ def test_several_folds_have_the_bytes_they_have_alone_and_share_what_they_read(
 def test_nothing_is_left_of_scores_that_broke_off(folds, tmp_path: Path) -> None:
     made, listed = folds
     feature_path(made[1][1][0], "d").write_bytes(b"broken")
-    wanted = [Prediction(*fold, tmp_path / f"both_{k}.h5") for k, fold in enumerate(made)]
+    wanted = [Prediction(f, features, tmp_path / f"both_{k}.h5") for k, (f, features) in enumerate(made)]
     with pytest.raises(UserError, match="not a readable HDF5 file"):
         predict_several(wanted, listed, device="cpu")
     assert not list(tmp_path.glob("both_*.h5*"))
@@ -130,10 +129,11 @@ def test_nothing_is_left_of_scores_that_broke_off(folds, tmp_path: Path) -> None
 
 def test_text_scores_and_other_features(folds, tmp_path: Path) -> None:
     made, listed = folds
-    predict(*made[0], listed, tmp_path / "text", device="cpu")
-    predict(*made[0], listed, tmp_path / "file.h5", device="cpu")
+    folder, features = made[0]
+    predict(folder, features, listed, tmp_path / "text", device="cpu")
+    predict(folder, features, listed, tmp_path / "file.h5", device="cpu")
     text, file = read_scores(tmp_path / "text", "VA"), read_scores(tmp_path / "file.h5")
     for track in ROWS:
         np.testing.assert_array_equal(text[track], file[track])
     with pytest.raises(UserError, match=r"was trained on features mae \(3\) \+ logmel \(2\);\nfound logmel"):
-        predict(made[0][0], made[0][1][::-1], listed, tmp_path / "other.h5", device="cpu")
+        predict(folder, features[::-1], listed, tmp_path / "other.h5", device="cpu")

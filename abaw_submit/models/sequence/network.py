@@ -138,4 +138,4 @@ class Head(nn.Module):
         flat = x.flatten(0, -2)
         found: Tensor = self.out(self.act(self.norm(self.hidden(flat.index_select(0, rows)))))
         full = found.new_zeros(len(flat), found.shape[-1]).index_copy(0, rows, found)
-        return full.unflatten(0, x.shape[:-1])
+        return full.view(*x.shape[:-1], -1)
