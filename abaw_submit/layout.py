@@ -20,6 +20,7 @@ OFFICIAL = "official"  # the fold of the official split, where it is trained as 
 VALIDATION_SCORES = "scores_validation.h5"  # in the folder of a model: its fold's validation tracks
 TEST_SCORES = "scores_test.h5"  # and the tracks to be submitted
 ENCODER, MODEL, VISUAL = "encoder", "fold", "visual"  # what is trained for a fold: <kind>_<fold>
+MODEL_FOLDER = f"{MODEL}_{{fold}}"  # of the first network of a fold; others are beside it
 
 
 class Layout:
@@ -76,9 +77,9 @@ class Layout:
         """The encoder fine-tuned for a fold."""
         return self.checkpoints / key / f"{ENCODER}_{fold}"
 
-    def model(self, key: str, fold: str) -> Path:
-        """The sequence model of a fold."""
-        return self.checkpoints / key / f"{MODEL}_{fold}"
+    def model(self, key: str, fold: str, folder: str = MODEL_FOLDER) -> Path:
+        """A sequence model of a fold; `folder` is one of `RunSettings.networks`, the first by default."""
+        return self.checkpoints / key / folder.format(fold=fold)
 
     def visual_model(self, key: str, fold: str) -> Path:
         """The sequence model of a fold that hears nothing, for comparison."""
@@ -86,15 +87,26 @@ class Layout:
 
     def validation_scores(self, key: str, kind: str = MODEL) -> list[Path]:
         """The out-of-fold scores that are there, in fold order; the official split is no fold of these."""
-        return sorted((self.checkpoints / key).glob(f"{kind}_[0-9]*/{VALIDATION_SCORES}"))
+        return [p for p in self.of_folds(key, kind, VALIDATION_SCORES) if p.parent.name != f"{kind}_{OFFICIAL}"]
 
     def trained_folds(self, key: str) -> list[Path]:
         """The sequence models that are there and whole, the official split's with them."""
-        return sorted(p.parent for p in (self.checkpoints / key).glob(f"{MODEL}_*/record.json"))
+        return [path.parent for path in self.of_folds(key, MODEL, RECORD_NAME)]
+
+    def of_folds(self, key: str, kind: str, file: str) -> list[Path]:
+        """A file of what was trained for each fold, where it is there, in fold order, "official" last."""
+        found = (self.checkpoints / key).glob(f"{kind}_*/{file}")
+        # fold_0_seed1 is a second network of fold 0: a member of the recipe
+        return sorted(path for path in found if "_seed" not in path.parent.name)
 
     def features(self, key: str, fold: str) -> Path:
         """What a fold's encoder says about every row."""
         return self.work / "features" / f"mae_{key}_{fold}"
+
+    @property
+    def plain_features(self) -> Path:
+        """What the encoder says before any fine-tuning, for comparison."""
+        return self.work / "features" / "mae_plain"
 
     def sound(self, extractor: str) -> Path:
         """Features of an extractor that no fold trains: audio, or a second visual one."""
@@ -112,11 +124,12 @@ class Layout:
         """Rows to be submitted that were made from the crops, for want of an official file."""
         return self.work / key / "template.txt"
 
-    def member_scores(self, key: str, fold: str) -> Path:
-        """What a fold says about the tracks to be submitted."""
+    def member_scores(self, key: str, fold: str, folder: str = MODEL_FOLDER) -> Path:
+        """What a sequence model of a fold says about the tracks to be submitted."""
+        model = self.model(key, fold, folder)
         if self.trained:
-            return self.work / key / f"scores_{fold}.h5"
-        return self.model(key, fold) / TEST_SCORES
+            return self.work / key / f"scores_{model.name.removeprefix(f'{MODEL}_')}.h5"
+        return model / TEST_SCORES
 
     def scores(self, key: str) -> Path:
         """The folds together, after the recipe."""

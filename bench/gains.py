@@ -6,8 +6,9 @@
 
 Each corpus has a folder with a whole run of configs/demo.toml up to the features. An option changes one thing
 of the base, which is the demo's TMF with nothing added. An option of fine-tuning is scored by its single
-frames. A difference is paired over recordings: the same 2,000 resamples of the corpus' recordings for both and for
-all tasks. "mean" is the mean of the tasks the option is for, "1+2" that of the two corpora that had no say.
+frames. A difference is paired over recordings: the same 2,000 resamples of the corpus' recordings for both
+and for all tasks. "mean" is the mean of the tasks the option is for, "1+2" that of the two corpora that had
+no say.
 
 The rule, written down before anything was measured. Seed 0 chooses: an option goes into configs/demo.toml if
 the interval of its mean gain there lies above zero, and one that saves processor time if it lies above -0.01;

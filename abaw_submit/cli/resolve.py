@@ -47,12 +47,16 @@ def resolve_settings(layout: RunLayout, config: Path) -> tuple[dict[str, dict[st
             found: dict[str, Any] = {}
             commands = unit_commands(layout, unit, config)
             names = [command[0] for command in commands]
-            for command in commands[:1] if len(set(names)) == 1 else commands:
+            for command in commands:
                 values, workers = _options(command, config)
-                several = len(set(names)) > 1
-                found.update({f"{command[0]}.{k}" if several else k: v for k, v in values.items()})
+                prefix = f"{command[0]}." if len(set(names)) > 1 else ""
+                if "--model" in command:  # each has its own part of the section
+                    prefix = f"{command[command.index('--model') + 1]}."
+                found.update({prefix + key: value for key, value in values.items()})
                 if workers is not None and stage in _OWN_JOBS:
                     jobs[stage] = workers or os.cpu_count() or 1
+            if stage == "train" and any(found.get(key, 1) != 1 for key in found if key.endswith("seeds")):
+                raise UserError(f"{config}, [train] seeds: a run has the members of [run] seeds. Set that.")
             settings[name] = found
     return settings, jobs
 

@@ -105,7 +105,7 @@ def _task_run(task: Task, layout: Layout) -> TaskRun:
             for name, kind in SYSTEMS.items()
             if (path := here / f"{kind}_{OFFICIAL}" / VALIDATION_SCORES).is_file()
         },
-        {p.parent.name.partition("_")[2]: p for p in sorted(here.glob(f"{MODEL}_*/{TEST_SCORES}"))},
+        {p.parent.name.partition("_")[2]: p for p in layout.of_folds(task.key, MODEL, TEST_SCORES)},
         test if test.is_file() else None,
         recipe if (recipe / "selection.json").is_file() else None,
         _plan(layout, task),

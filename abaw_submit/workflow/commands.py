@@ -50,6 +50,11 @@ def _pretrain(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     return [["pretrain", layout.run.faces, "--out", str(layout.mae)]]
 
 
+def _plain(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
+    weights = ["--checkpoint", layout.encoder_source, "--out", str(layout.plain_features)]
+    return [["extract", "--extractor", "mae", "--crops", str(layout.crops), "--jobs", jobs, *weights]]
+
+
 def _split(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     run = layout.run
     command = ["split", *_task(unit), "--annotations", run.annotations, "--folds", str(run.folds)]
@@ -74,8 +79,15 @@ def _features(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 def _train(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     data = [*_inputs(layout, unit), "--annotations", layout.run.annotations]
-    out = ["--out", str(layout.model(unit.task, unit.part))]
-    return [["train", *_task(unit), *data, *_fold(layout, unit), *_tests(layout, unit.task), *out]]
+    data += [*_fold(layout, unit), *_tests(layout, unit.task)]
+    networks = layout.run.networks
+    seeds = ["--seeds", str(layout.run.seeds)] if layout.run.seeds > 1 else []
+    commands = []
+    for name in layout.run.models.split() or [""]:  # `train` itself trains the further seeds
+        out = layout.model(unit.task, unit.part, networks[name or next(iter(networks))])
+        given = [*_each("--model", [name]), *seeds, *data, "--out", str(out)]
+        commands.append(["train", *_task(unit), *given])
+    return commands
 
 
 def _ablate(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
@@ -83,7 +95,8 @@ def _ablate(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     features = _each("--features", [str(layout.features(unit.task, unit.part)), *seen])
     data = [*features, "--annotations", layout.run.annotations]
     out = ["--out", str(layout.visual_model(unit.task, unit.part))]
-    return [["train", *_task(unit), *data, *_fold(layout, unit), *out]]
+    model = _each("--model", layout.run.models.split()[:1])
+    return [["train", *_task(unit), *model, *data, *_fold(layout, unit), *out]]
 
 
 def _tables(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
@@ -92,7 +105,8 @@ def _tables(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     named = {"mae": layout.features(key, fold)}
     named |= {name: layout.sound(name) for name in (*run.seen, *run.sounds(key))}
     features = _each("--features", [f"{name}={path}" for name, path in named.items()])
-    frames = ["--frames", str(layout.encoder(key, fold) / VALIDATION_SCORES)]
+    plain = ["--plain", str(layout.plain_features)]
+    frames = [*plain, "--frames", str(layout.encoder(key, fold) / VALIDATION_SCORES)]
     data = ["--annotations", run.annotations, "--splits", str(layout.splits(key))]
     trained = ["--trained", str(layout.model(key, fold)), "--out", str(layout.table(key, "").parent)]
     return [["ablate", *_task(unit), *features, *frames, *data, *trained]]
@@ -106,13 +120,21 @@ def _template(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 def _predict(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key, fold = unit.task, unit.part
-    rows = ["--tracks", str(layout.template(key)), "--out", str(layout.member_scores(key, fold))]
-    return [["predict", "--checkpoint", str(layout.model(key, fold)), *_inputs(layout, unit), *rows]]
+    data = [*_inputs(layout, unit), "--tracks", str(layout.template(key))]
+    commands = []
+    for folder in layout.run.networks.values():
+        made = str(layout.model(key, fold, folder)), str(layout.member_scores(key, fold, folder))
+        commands.append(["predict", "--checkpoint", made[0], *data, "--out", made[1]])
+    return commands
 
 
 def _select(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key = unit.task
-    folds = [f"tmf={layout.model(key, fold) / VALIDATION_SCORES}" for fold in layout.folds]
+    folds = [
+        f"{name}={layout.model(key, fold, folder) / VALIDATION_SCORES}"
+        for name, folder in layout.run.networks.items()
+        for fold in layout.folds
+    ]
     name = {"select": "recipe"}.get(unit.stage, unit.stage)
     steps = {"ensemble": "ensemble", "smooth": "smooth,calibrate,threshold"}.get(unit.stage)
     only = ["--steps", steps] if steps else []
@@ -123,7 +145,11 @@ def _select(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 def _apply(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key = unit.task
-    members = [f"tmf={layout.member_scores(key, fold)}" for fold in layout.members]
+    members = [
+        f"{name}={layout.member_scores(key, fold, folder)}"
+        for name, folder in layout.run.networks.items()
+        for fold in layout.members
+    ]
     recipe = ["--recipe", str(layout.recipe(key))]
     return [["apply", *recipe, *_each("--scores", members), "--out", str(layout.scores(key))]]
 
@@ -184,6 +210,7 @@ _MAKERS = {
     "crop": _crop,
     "sound": _sound,
     "pretrain": _pretrain,
+    "plain": _plain,
     "split": _split,
     "finetune": _finetune,
     "features": _features,

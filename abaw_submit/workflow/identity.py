@@ -46,6 +46,7 @@ def unit_files(layout: RunLayout, unit: Unit) -> dict[str, str]:
         "pretrain": {"faces": lambda: media_identity(run.faces)},
         "split": {**labels, **template},
         "finetune": {**labels, **template, **weights},
+        "plain": weights,
         "features": {**tracks, **template},
         "train": {**labels, **template},
         "ablate": labels,

@@ -54,8 +54,13 @@ class Plan:
         """The settings that can change what a job makes."""
         variant = unit.task or (unit.part if unit.stage == "sound" else "")
         found = self.settings.get(f"{unit.stage}_{variant}", self.settings.get(unit.stage, {}))
-        members = list(self.layout.members) if unit.stage in ("apply", "select", "ensemble", "smooth") else []
-        return {**found, **({"members": members} if members else {}), "code": CODE[unit.stage]}
+        more: dict[str, Any] = {"code": CODE[unit.stage]}
+        gathers = unit.stage in ("apply", "select", "ensemble", "smooth")
+        if gathers:
+            more["members"] = list(self.layout.members)
+        if (gathers or unit.stage in ("train", "predict")) and len(self.run.networks) > 1:
+            more["networks"] = list(self.run.networks)
+        return {**found, **more}
 
     def find(self, name: str) -> Unit:
         """The job of a name, such as "train_va_0".

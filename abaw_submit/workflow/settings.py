@@ -11,6 +11,7 @@ from typing import Any
 from abaw_submit.config import read_toml, setting
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.features.registry import AUDIO, EXTRACTORS
+from abaw_submit.models.sequence.registry import MODELS
 from abaw_submit.tasks import TASKS
 
 # letters of any alphabet, digits, spaces, dots, hyphens: never a separator, a wildcard or a hidden name
@@ -30,6 +31,10 @@ class RunSettings:
     official: bool = setting(False, "train the official split as well, as one more member")
     jobs: int = setting(1, "stages run side by side")
     threads: int = setting(1, "processor threads of one training; another number changes the last digits")
+    models: str = setting(
+        "", "sequence models trained side by side, each a member of the ensemble; empty: the one of [train]"
+    )
+    seeds: int = setting(1, "networks of each sequence model that differ in their seed, each one more member")
     temp: bool = setting(False, "delete the visual features once nothing needs them")
     corpus: str = setting("", "folder for the synthetic corpus, if the run makes one")
     videos: str = setting("", "folder of the videos; its sub-folders are searched too")
@@ -60,6 +65,20 @@ class RunSettings:
     def sounds(self, key: str) -> tuple[str, ...]:
         """The audio extractors of a task, in the order their numbers are concatenated."""
         return tuple(str(getattr(self, f"audio_{key}")).split())
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """What is trained in each fold: the member's name -> its folder, {fold} for the fold's name.
+
+        >>> RunSettings(models="tmf gru", seeds=2).networks["gru_seed1"]
+        'gru_{fold}_seed1'
+        """
+        found = {}
+        for at, model in enumerate(self.models.split() or ["tmf"]):
+            for seed in range(self.seeds):
+                more = f"_seed{seed}" if seed else ""
+                found[model + more] = f"{model if at else 'fold'}_{{fold}}{more}"
+        return found
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -119,7 +138,11 @@ def _problems(run: RunSettings) -> list[str]:
         problems.append(f"tasks is empty; expected some of {' '.join(TASKS)}.")
     if len(set(run.task_keys)) < len(names):
         problems.append(f'tasks = "{run.tasks}" names a task twice.')
-    for key, least in (("folds", MIN_FOLDS), ("jobs", 1), ("threads", 1)):
+    models = run.models.split()
+    problems += [f'models: no model "{m}". {suggest(m, MODELS)}' for m in models if m not in MODELS]
+    if len(set(models)) < len(models):
+        problems.append(f'models = "{run.models}" names a model twice; `seeds` trains one several times.')
+    for key, least in (("folds", MIN_FOLDS), ("jobs", 1), ("threads", 1), ("seeds", 1)):
         if getattr(run, key) < least:
             problems.append(f"{key} = {getattr(run, key)}: expected {least} or more.")
     audio = sorted(name for name, entry in EXTRACTORS.items() if entry.kind == AUDIO)

@@ -14,6 +14,7 @@ STAGES = (
     "crop",
     "sound",
     "pretrain",
+    "plain",
     "split",
     "finetune",
     "features",
@@ -33,6 +34,7 @@ BY_FOLD = ("finetune", "features", "train", "ablate", "predict")
 BY_TASK = ("split", "tables", "template", "ensemble", "smooth", "select", "apply", "submit")
 _ONLY_TRAINING = (
     "pretrain",
+    "plain",
     "split",
     "finetune",
     "train",
@@ -43,9 +45,10 @@ _ONLY_TRAINING = (
     "select",
 )
 _ONLY_TRAINED = ("template", "predict")  # scores of tracks that came after the training
-GPU_STAGES = ("sound", "pretrain", "finetune", "features", "train", "ablate", "tables", "predict")
+GPU_STAGES = ("sound", "pretrain", "plain", "finetune", "features", "train", "ablate", "tables", "predict")
 HEAVY_STAGES = (
     "pretrain",
+    "plain",
     "finetune",
     "features",
     "train",
@@ -69,7 +72,7 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "submission": ("Checked zips: the whole chain", _SUBMISSION),
     "ablate": (
         "The paper's tables: parts, features, filters; again without sound",
-        (*_TRAIN, "ablate", "tables"),
+        (*_TRAIN, "plain", "ablate", "tables"),
     ),
     "report": ("One HTML page of the run", (*_SUBMISSION, "ablate", "report")),
 }
@@ -157,6 +160,7 @@ def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
         "sound": lambda: [layout.sound(unit.part)],
         "pretrain": lambda: [layout.mae],
         "split": lambda: [layout.splits(key)],
+        "plain": lambda: [layout.plain_features],
         "template": lambda: [layout.template(key)],
         "tables": lambda: [layout.table(key, "folds"), layout.table(key, "filters")],
         "ensemble": lambda: [layout.recipe(key, "ensemble")],
@@ -168,11 +172,12 @@ def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
     }
     if unit.stage in whole:
         return whole[unit.stage]()
+    if unit.stage in ("train", "predict"):
+        member = layout.model if unit.stage == "train" else layout.member_scores
+        return [member(key, unit.part, folder) for folder in layout.run.networks.values()]
     place = {
         "finetune": layout.encoder,
         "features": layout.features,
-        "train": layout.model,
         "ablate": layout.visual_model,
-        "predict": layout.member_scores,
     }[unit.stage]
     return [place(key, unit.part)]

@@ -1,8 +1,10 @@
 """What is made again when something changes, and that nothing else is. The plan is asked; nothing is made."""
 
+import json
 import os
 import re
 import shutil
+import tomllib
 
 import pytest
 
@@ -140,8 +142,36 @@ def test_a_second_visual_feature_is_one_line(place):
     assert "train VA, fold 0" in lines
 
 
+def test_models_and_seeds_are_members_of_the_submission(place):
+    place.change('audio_va = "logmel"', 'audio_va = "logmel"\nmodels = "tmf gru"\nseeds = 2')
+    place.change("[select]", "[train.gru]\nlayers = 2\n\n[select]")
+    assert not {"features VA, fold 0", "finetune VA, fold 0"} & set(place.plan())
+    place.run("submission")
+    names = ["tmf", "tmf_seed1", "gru", "gru_seed1"]
+    recipe = json.loads((place.work / "va" / "recipe" / "recipe.json").read_text())
+    assert sorted(recipe["members"]) == sorted(names)
+    trained = place.folder / "checkpoints" / "my rün" / "va"
+    for name, model, layers in (("fold_0_seed1", "tmf", 1), ("gru_1_seed1", "gru", 2)):
+        config = tomllib.loads((trained / name / "config.toml").read_text())
+        assert (config["sequence"]["model"], config["sequence"]["layers"]) == (model, layers)
+        assert config["train"]["seed"] == 1
+    assert place.plan(target="submission") == {}
+    place.change("layers = 2", "layers = 1")
+    assert "train VA, fold 0" in place.plan()
+    place.run("report")  # the first network is the one the report follows
+
+
+def test_seeds_of_a_run_are_set_in_one_place(place):
+    place.change("[train]", "[train]\nseeds = 3")
+    assert "Set that" in place.run("train", code=2)
+
+
 def test_the_papers_tables_are_made_of_the_trained_models(place):
     place.run("ablate")
     tables = {path.name for path in (place.work / "ablations").glob("*.csv")}
-    assert {"va_folds.csv", "va_filters.csv", "va_parts.csv"} <= tables
+    assert tables == {f"va_{name}.csv" for name in ("folds", "filters", "parts", "features")}
+    rows = (place.work / "ablations" / "va_parts.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == [
+        "full model", "without TMF (single frames)", "without fine-tuning",
+    ]  # fmt: skip
     assert place.plan(target="ablate") == {}

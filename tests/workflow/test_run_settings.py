@@ -16,7 +16,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
     monkeypatch.delenv("ABAW_NOT_SET", raising=False)
     text = (
         'name = "a/b"\ntasks = "AU XY AU"\nfolds = 1\nvideos = "$ABAW_NOT_SET/v"\naudio_va = "hubbert"\n'
-        'fold = 3\njobs = "two"\n'
+        'fold = 3\njobs = "two"\nmodels = "gru grru gru"\nseeds = 0\n'
     )
     with pytest.raises(UserError) as error:
         load(tmp_path, text)
@@ -30,6 +30,9 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
         'Did you mean "hubert"',
         'Did you mean "folds"',
         "expected int, found str",
+        'no model "grru"',
+        "names a model twice",
+        "seeds = 0",
     ):
         assert part in said
 
