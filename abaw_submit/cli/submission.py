@@ -43,6 +43,11 @@ _TRACKS_HELP = "The organisers' list of test tracks (editions 1 to 3)."
 @click.option("--tracks", type=IN_FILE, help=_TRACKS_HELP)
 @click.option("--edition", type=_EDITION, help="Whose headers. Default: the template's; 3 for --tracks.")
 @click.option("--probabilities", is_flag=True, help="AH: write id,p0,p1,label in place of id,label.")
+@click.option(
+    "--other-labels",
+    is_flag=True,
+    help="AU, EXPR, VA: take scores of a multi-task model, where rules allow it.",
+)
 @click.option("--out", type=OUT_PATH, required=True, help="The file; for --tracks the folder.")
 def format(
     task: str,
@@ -51,6 +56,7 @@ def format(
     tracks: Path | None,
     edition: int | None,
     probabilities: bool,
+    other_labels: bool,
     out: Path,
 ) -> None:
     """Scores to the official prediction file or files.
@@ -64,7 +70,7 @@ def format(
     """
     from abaw_submit.submission.format import format_files
 
-    written = format_files(task, scores, out, template, tracks, edition, probabilities)
+    written = format_files(task, scores, out, template, tracks, edition, probabilities, other_labels)
     if written is None:
         click.echo(f"{out} is up to date.")
         return

@@ -36,7 +36,7 @@ def read_multitask(root: Path | str) -> dict[str, Annotation]:
     root = Path(root)
     if root.is_file():
         return annotations_of_list(read_mtl(root), None, root)
-    lists = {subset: root / name for subset, name in LISTS.items() if (root / name).is_file()}
+    lists = _lists(root)
     if not lists:
         return union_of_tasks({part.name: read_annotation_set(root, part) for part in MTL_PARTS})
     found: dict[str, Annotation] = {}
@@ -46,6 +46,15 @@ def read_multitask(root: Path | str) -> dict[str, Annotation]:
                 raise UserError(f"{track} is in {found[track].path.name} and in {path.name} of {root}.")
             found[track] = annotation
     return dict(sorted(found.items()))
+
+
+def is_union(root: Path) -> bool:
+    """Whether `read_multitask` puts the three tasks' own annotations together, for want of a list."""
+    return not root.is_file() and not _lists(root)
+
+
+def _lists(root: Path) -> dict[str, Path]:
+    return {subset: root / name for subset, name in LISTS.items() if (root / name).is_file()}
 
 
 def annotations_of_list(listed: MtlList, subset: str | None, path: Path) -> dict[str, Annotation]:

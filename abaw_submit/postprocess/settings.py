@@ -36,6 +36,9 @@ class SelectSettings(Settings):
     longest_rows: int = setting(601, "The longest window tried, in rows.", ge=3, le=100_001)
     rate_hz: float = setting(30.0, "Rows per second, for filters in seconds.", ge=0.1, le=1000)
     min_run: int = setting(0, "Shortest run of an AU or expression in rows; 0: any.", ge=0)
+    other_labels: bool = setting(
+        False, "Take members trained on other tasks' labels too (MTL), against the uni-task rule."
+    )
     resamples: int = setting(2000, "Bootstrap resamples over groups of tracks.", ge=100)
     seed: int = setting(0, "Seed of the bootstrap.")
 

@@ -27,7 +27,7 @@ from abaw_submit.postprocess.smoothing import candidates
 from abaw_submit.postprocess.summary import summarise
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.decide import decide
-from abaw_submit.scores.files import Scores, read_scores, write_scores
+from abaw_submit.scores.files import Scores, read_scores, refuse_other_labels, write_scores
 from abaw_submit.store import Stage, write_json
 from abaw_submit.tasks import Task
 
@@ -114,6 +114,9 @@ def run_select(
     if stage.done():
         summary = json.loads((out / "selection.json").read_text(encoding="utf-8"))
         return SelectResult(summary, ["Nothing to do: the record matches inputs and settings."])
+    if not settings.other_labels:
+        for path in (path for name in names for path in scores[name]):
+            refuse_other_labels(read_scores(path, task), path)
     members = {n: gather(scores[n], task) for n in names}
     labels = read_truth(truth, task)
     notes = [*(note for n in names for note in members[n].notes), *track_notes(members, labels)]

@@ -226,6 +226,19 @@ def guess_task(path: Path) -> Task:
     )
 
 
+def refuse_other_labels(scores: Scores, where: Path | str) -> None:
+    """Refuse a multi-task model's scores where the challenge is uni-task: only its own labels may be used.
+
+    Raises:
+        UserError: the labels of which tasks it was trained on.
+    """
+    if others := set(scores.attributes.get("labels_of", "").split()) - {scores.task.name}:
+        raise UserError(
+            f"{where} is of a model trained on labels of {' and '.join(sorted(others))} too; the"
+            f" {scores.task.name} challenge is uni-task.\nWhere the rules allow it, add --other-labels."
+        )
+
+
 def gather(paths: Sequence[Path | str], task: Task | str | None = None) -> Scores:
     """One member from several files: tracks that lie in one file are taken as they are, tracks that
     lie in several (the test scores of the folds) are averaged with equal weights.

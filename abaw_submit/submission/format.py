@@ -14,7 +14,7 @@ from abaw_submit.corpus.templates import read_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
 from abaw_submit.scores.decide import decide
-from abaw_submit.scores.files import Scores, gather, read_scores
+from abaw_submit.scores.files import Scores, gather, read_scores, refuse_other_labels
 from abaw_submit.store import RECORD_NAME, Stage, atomic_path
 from abaw_submit.submission.encode import located_text, track_text
 from abaw_submit.submission.expected import refuse_other_task
@@ -185,6 +185,7 @@ def format_files(
     tracks: Path | None = None,
     edition: int | None = None,
     with_probabilities: bool = False,
+    other_labels: bool = False,
 ) -> Written | None:
     """The stage: read scores, write the official file or files, record what was read.
 
@@ -196,6 +197,7 @@ def format_files(
         tracks: a list of tracks, for the per-track dialect.
         edition: whose headers; None takes the template's, or 3 for a list.
         with_probabilities: for AH, lines `id,p0,p1,label` in place of `id,label`.
+        other_labels: AU, EXPR, VA: take scores of a model that learned other tasks' labels too.
 
     Returns:
         What was written, or None if it was done already.
@@ -234,7 +236,7 @@ def format_files(
     if stage.done():
         return None
     with stage:
-        members = _read(grammar, scores)
+        members = _read(grammar, scores, other_labels)
         if isinstance(rows, list):
             unused = write_videos(members[0], rows, Path(out), with_probabilities)
             written = Written([Path(out)], len(rows), len(rows), unused)
@@ -267,7 +269,7 @@ def _scored_rows(scores: Sequence[Scores], tracks: Path) -> dict[str, int]:
     return {name: len(scores[0][name]) for name in names}
 
 
-def _read(grammar: Grammar, paths: Sequence[Path | str]) -> list[Scores]:
+def _read(grammar: Grammar, paths: Sequence[Path | str], other_labels: bool) -> list[Scores]:
     """The scores of the grammar's tasks, in the order of its columns."""
     wanted = ("VA", "EXPR", "AU") if grammar.name == "MTL" else (grammar.name,)
     by_task: dict[str, list[tuple[Path | str, Scores]]] = {name: [] for name in wanted}
@@ -275,6 +277,8 @@ def _read(grammar: Grammar, paths: Sequence[Path | str]) -> list[Scores]:
         read = read_scores(path, wanted[0] if len(wanted) == 1 else None)
         if read.task.name not in by_task:
             raise UserError(f"{path} holds {read.task.name} scores; expected {' and '.join(wanted)}.")
+        if len(wanted) == 1 and not other_labels:
+            refuse_other_labels(read, path)
         by_task[read.task.name].append((path, read))
     lacking = [name for name in wanted if not by_task[name]]
     if lacking:

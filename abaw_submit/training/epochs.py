@@ -2,7 +2,8 @@
 
 A fold's own best epoch is chosen on the labels that then score it. Here a fold's epoch comes from the other
 folds' validation curves: their mean, smoothed, its highest point. Whether that beats simply keeping the last
-epoch is itself judged fold by fold on epochs chosen elsewhere.
+epoch is itself judged fold by fold on epochs chosen elsewhere; whether the average of the last epochs'
+weights does, on the other folds' trainings with it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pandas as pd
 from abaw_submit.arrays import F64
 from abaw_submit.errors import UserError
 
-LAST, SMOOTHED = "last", "smoothed"
+LAST, SMOOTHED, AVERAGE = "last", "smoothed", "average"
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,12 @@ class EpochChoice:
 
     Attributes:
         fold: the fold's name.
-        rule: "last" or "smoothed", whichever did better on the other folds.
+        rule: "last", "smoothed" or "average", whichever did best on the other folds.
         epoch: the epoch to stop after, 1-based.
         smoothed: the epoch that the smoothed curve of the other folds says.
         score_last: the fold's own score after the last epoch.
         score_smoothed: its own score after the epoch that the others say.
+        score_average: its own score with the average of the last epochs' weights; None if not trained.
     """
 
     fold: str
@@ -39,18 +41,22 @@ class EpochChoice:
     smoothed: int
     score_last: float
     score_smoothed: float
+    score_average: float | None = None
 
 
-def choose_epochs(curves: Mapping[str, Sequence[float]], window: int = 3) -> list[EpochChoice]:
+def choose_epochs(
+    curves: Mapping[str, Sequence[float]], window: int = 3, averages: Sequence[float] = ()
+) -> list[EpochChoice]:
     """An epoch for each fold.
 
     Args:
         curves: fold -> validation score after each epoch, as many for each.
         window: epochs of the running mean, odd.
+        averages: the score of each fold trained with `keep = average`, in the order of `curves`; or none.
 
     Raises:
-        UserError: fewer than three folds (a rule is judged on at least two), curves of different lengths, or
-            an even window.
+        UserError: fewer than three folds (a rule is judged on at least two), curves of different lengths, an
+            even window, or not an average for each fold.
 
     >>> rising = [0.1, 0.2, 0.3, 0.4]
     >>> [c.rule for c in choose_epochs({"0": rising, "1": rising, "2": rising})]
@@ -65,6 +71,8 @@ def choose_epochs(curves: Mapping[str, Sequence[float]], window: int = 3) -> lis
         raise UserError(
             f"The folds have {' and '.join(map(str, sorted(lengths)))} epochs; expected as many each."
         )
+    if averages and len(averages) != len(curves):
+        raise UserError(f"{len(averages)} folds with averaged weights; expected {len(curves)}, one for each.")
     names = list(curves)
     table = np.array([curves[name] for name in names], np.float64)
     # the epoch that all folds but those in `out` say
@@ -73,11 +81,15 @@ def choose_epochs(curves: Mapping[str, Sequence[float]], window: int = 3) -> lis
     for at, name in enumerate(names):
         others = [k for k in range(len(names)) if k != at]
         # each of the others by an epoch that neither it nor this fold had a say in
-        gains = [table[k, _peak(np.delete(table, [at, k], 0), window)] - table[k, -1] for k in others]
-        rule = SMOOTHED if np.mean(gains) > 0 else LAST
+        peaks = [table[k, _peak(np.delete(table, [at, k], 0), window)] for k in others]
+        gains = {LAST: 0.0, SMOOTHED: float(np.mean(peaks - table[others, -1]))}
+        if averages:
+            gains[AVERAGE] = float(np.mean(np.array(averages)[others] - table[others, -1]))
+        rule = max(gains, key=lambda name: gains[name])  # the first of equal ones
         epoch = said[at] if rule == SMOOTHED else table.shape[1] - 1
-        own = table[at]
-        found.append(EpochChoice(name, rule, epoch + 1, said[at] + 1, float(own[-1]), float(own[said[at]])))
+        own = float(table[at, -1]), float(table[at, said[at]])
+        average = float(averages[at]) if averages else None
+        found.append(EpochChoice(name, rule, epoch + 1, said[at] + 1, *own, average))
     return found
 
 

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from abaw_submit.arrays import F32
 from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.corpus.multitask import is_union
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.errors import UserError
 from abaw_submit.layout import TEST_SCORES, VALIDATION_SCORES
 from abaw_submit.store import Stage
-from abaw_submit.tasks import MORE_TASKS, Task, part_slices
-from abaw_submit.training.folds import group_tracks
+from abaw_submit.tasks import MORE_TASKS, MTL, MTL_PARTS, Task, part_slices
+from abaw_submit.training.folds import group_tracks, read_splits
 from abaw_submit.training.job import Fit
 from abaw_submit.training.outputs import official_score, save_scores
 from abaw_submit.training.stage import Training
@@ -82,6 +83,8 @@ class FoldTraining(Training):
     def read(self) -> None:
         self.division = read_division(self.task, self.files.annotations, self.files.splits, self.files.fold)
         self.tests = {t: n for path in self.files.tracks for t, n in read_tracks(path, self.task).items()}
+        if self.task is MTL and is_union(self.files.annotations):
+            self._want_test_lists()
         if self.task.name in MORE_TASKS:
             self._refuse_test_tracks()
         division = self.division
@@ -94,6 +97,17 @@ class FoldTraining(Training):
             self.tests = self._there(self.tests)
             if not self.division.train:
                 raise UserError(f"None of the training tracks of fold {self.files.fold} could be made ready.")
+
+    def _want_test_lists(self) -> None:
+        """Without the test lists of every task nobody knows which tracks must not be trained on."""
+        splits = self.files.splits
+        given = max(len(set(self.files.tracks)), read_splits(splits).tests if splits else 0)
+        if given < len(MTL_PARTS):
+            raise UserError(
+                f"{self.files.annotations} holds the labels of {len(MTL_PARTS)} tasks, and a track of one may"
+                f" be a test track of another; test lists given: {given}.\nGive those of all tasks with"
+                " --tracks, or make the folds with `split --task MTL --test … --test … --test …`."
+            )
 
     def _refuse_test_tracks(self) -> None:
         """A track that one task labels may be a test track of another: its labels are not to be seen."""
@@ -143,12 +157,19 @@ class FoldTraining(Training):
             stage.output(path)
 
     def _save(self, stage: Stage, name: str, scores: Mapping[str, F32], subset: str) -> None:
-        """One file; of MTL one for each task, which then is a member like any other of that task."""
-        more = {"labels_of": " ".join(p.name for p in self.task.parts)} if len(self.task.parts) > 1 else {}
-        for part, columns, _ in part_slices(self.task):
-            path = stage.out / (part_file(name, part) if more else name)
-            own = {track: values[:, columns] for track, values in scores.items()}
-            save_scores(stage, path, part, own, subset=subset, fold=self.files.fold, **more)
+        save_parts(stage, stage.out / name, self.task, scores, subset=subset, fold=self.files.fold)
+
+
+def save_parts(
+    stage: Stage, path: Path, task: Task, scores: Mapping[str, F32], *, subset: str, fold: str
+) -> None:
+    """One file of scores; of MTL one for each task, which says whose labels it knows (rule: uni-task)."""
+    several = len(task.parts) > 1
+    more = {"labels_of": " ".join(p.name for p in task.parts)} if several else {}
+    for part, columns, _ in part_slices(task):
+        own = {track: values[:, columns] for track, values in scores.items()}
+        place = path.with_name(part_file(path.name, part)) if several else path
+        save_scores(stage, place, part, own, subset=subset, fold=fold, **more)
 
 
 def part_file(name: str, part: Task) -> str:

@@ -68,6 +68,7 @@ class Splits:
         leaks: siblings on both sides of the official or the test division, removed from training.
         balance: tracks, rows and label counts of each fold's validation part, for the reader.
         grouping: what stays together.
+        tests: how many lists of test tracks were given, whose siblings are left out.
     """
 
     task: str
@@ -77,6 +78,7 @@ class Splits:
     leaks: list[Leak] = dataclasses.field(default_factory=list)
     balance: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     grouping: str = GROUPING
+    tests: int = 0
 
     def fold(self, name: str | int) -> Fold:
         """The fold of a name.

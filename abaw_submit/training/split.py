@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def run_split(
                 test=tracks,
                 drop_leaks=drop_leaks,
             )
+        splits = replace(splits, tests=len(set(test)))
         write_splits(out, splits)
         stage.output(out)
         balance = out.with_name(f"{out.stem}.balance.csv")

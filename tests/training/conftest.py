@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from abaw_submit.cli import cli
 from abaw_submit.corpus.ledger import DETECTED, NEAREST, Ledger, write_ledger
 from abaw_submit.features.cache import feature_path, write_features
 from abaw_submit.tasks import TASKS
@@ -16,6 +19,33 @@ from abaw_submit.training.folds import Fold, Splits, write_splits
 
 TRACKS = {"1-30-64x64": 40, "video2_left": 23, "102": 31, "video45_1": 12}
 VALIDATION = ["102", "video45_1"]
+
+
+# a sequence model that is trained in a second
+SMALL = [
+    "--conv-dim", "16", "--model-dim", "16", "--feedforward-dim", "16", "--layers", "1", "--heads", "2",
+    "--head-dim", "8", "--clip-rows", "16", "--batch", "4", "--dropout", "0",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., str]:
+    """The command line in this process: what it prints; a user's mistake is raised."""
+
+    def call(*words: object) -> str:
+        given = [str(w) for w in words]
+        done = CliRunner().invoke(cli, given, catch_exceptions=False, standalone_mode=False)
+        if done.exception is not None:
+            raise done.exception
+        return done.output
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def train(run: Callable[..., str]) -> Callable[..., str]:
+    """`train` with a small network: of a task, into a folder, with whatever else is given."""
+    return lambda task, out, *words: run("train", "--task", task, *SMALL, *words, "--out", out)
 
 
 @dataclass(frozen=True)

@@ -7,37 +7,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 
-from abaw_submit.cli import cli
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess.comparison import compare, pool, table_lines
 from abaw_submit.scores.files import Scores
 from abaw_submit.store import read_record
 from abaw_submit.tasks import VA
-from abaw_submit.training.epochs import choose_epochs, read_curve
-
-SMALL = [
-    "--conv-dim", "8", "--model-dim", "8", "--feedforward-dim", "8", "--layers", "1", "--heads", "2",
-    "--head-dim", "8", "--clip-rows", "16", "--batch", "4", "--epochs", "3",
-]  # fmt: skip
 
 
-def run(*words: object) -> str:
-    result = CliRunner().invoke(cli, [str(w) for w in words], catch_exceptions=False, standalone_mode=False)
-    if result.exception is not None:
-        raise result.exception
-    return result.output
-
-
-def test_all_tables_of_a_run(corpus, tmp_path: Path) -> None:
+def test_all_tables_of_a_run(corpus, run, train, tmp_path: Path) -> None:
     splits, out = tmp_path / "va.json", tmp_path / "ablations"
     run("split", "--task", "VA", "--annotations", corpus.annotations, "--folds", 2, "--out", splits)
     for fold in ("0", "1", "official"):
-        run("train", "--task", "VA", "--features", corpus.features("visual"), "--features",
-            corpus.features("sound"), "--annotations", corpus.annotations, "--splits", splits, "--fold", fold,
-            *SMALL, "--out", tmp_path / "full" / fold)  # fmt: skip
+        train("VA", tmp_path / "full" / fold, "--features", corpus.features("visual"), "--features",
+              corpus.features("sound"), "--annotations", corpus.annotations, "--splits", splits, "--fold", fold,
+              "--epochs", 3)  # fmt: skip
     words = [
         "ablate", "--task", "VA", "--trained", tmp_path / "full/{fold}", "--features",
         f"seen={corpus.features('visual')}", "--features", f"heard={corpus.features('sound')}",
@@ -90,29 +75,3 @@ def test_differences_are_paired_and_only_shared_tracks_count() -> None:
         compare(VA, truth, {"none": {"x": noisy["200"]}})
     with pytest.raises(UserError, match="validation scores of two folds"):
         pool([Scores(VA, {"200": np.zeros((80, 2), np.float32)})] * 2)
-
-
-def test_a_folds_epoch_comes_from_the_others_alone() -> None:
-    peak = [0.1, 0.3, 0.6, 0.4, 0.2]
-    curves = {"0": peak, "1": peak, "2": peak, "3": [0.9, 0.1, 0.1, 0.1, 0.1]}
-    chosen = {c.fold: c for c in choose_epochs(curves, window=1)}
-    assert chosen["3"].epoch == 3  # its own best epoch is the first
-    assert chosen["3"].rule == "smoothed"
-    spoiled = {**curves, "3": [0.0, 0.0, 0.0, 0.0, 5.0]}
-    assert {c.fold: c.epoch for c in choose_epochs(spoiled, window=1)}["3"] == 3
-
-
-def test_a_single_lucky_epoch_is_smoothed_away() -> None:
-    lucky = [0.1, 0.9, 0.1, 0.4, 0.7, 0.7, 0.7]
-    assert {c.smoothed for c in choose_epochs(dict.fromkeys("012", lucky), window=3)} == {6}
-
-
-def test_mistakes_in_choosing_an_epoch_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="at least 3"):
-        choose_epochs({"0": [1.0], "1": [1.0]})
-    with pytest.raises(UserError, match="have 1 and 2 epochs"):
-        choose_epochs({"0": [1.0], "1": [1.0, 2.0], "2": [1.0]})
-    with pytest.raises(UserError, match="odd"):
-        choose_epochs({"0": [1.0], "1": [1.0], "2": [1.0]}, window=2)
-    with pytest.raises(UserError, match="has no history"):
-        read_curve(tmp_path)

@@ -7,94 +7,82 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
-from abaw_submit.cli import cli
 from abaw_submit.corpus.templates import write_template
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import feature_path, write_features
 from abaw_submit.models.sequence.network import AttentionPooling
 from abaw_submit.scores.files import read_scores
-from abaw_submit.tasks import AU, VA
-
-TMF = [
-    "--conv-dim", "16", "--model-dim", "16", "--feedforward-dim", "16", "--layers", "1", "--heads", "2",
-    "--head-dim", "8", "--clip-rows", "16", "--batch", "4", "--dropout", "0",
-]  # fmt: skip
+from abaw_submit.tasks import AU, EXPR, VA
 
 
-def run(*words: object) -> str:
-    result = CliRunner().invoke(cli, [str(w) for w in words], catch_exceptions=False, standalone_mode=False)
-    if result.exception is not None:
-        raise result.exception
-    return result.output
+@pytest.fixture
+def tests(tmp_path: Path) -> list[object]:
+    """A test list for each task, as --tracks."""
+    words: list[object] = []
+    for task in (VA, EXPR, AU):
+        write_template(tmp_path / f"{task.key}.txt", {"102": 31}, task)
+        words += ["--tracks", tmp_path / f"{task.key}.txt"]
+    return words
 
 
-def test_a_multi_task_model_writes_members_of_every_task(corpus, tmp_path: Path) -> None:
-    template, out = tmp_path / "t.txt", tmp_path / "mtl"
-    write_template(template, {"102": 31}, VA)
-    words = ["--features", corpus.features("visual"), "--tracks", template]
-    said = run(
-        "train",
-        "--task",
-        "MTL",
-        "--annotations",
-        corpus.annotations,
-        *words,
-        *TMF,
-        "--epochs",
-        60,
-        "--lr",
-        "3e-3",
-        "--out",
-        out,
-    )
-    assert "validation sum of the three" in said
+def test_a_multi_task_model_writes_members_of_every_task(corpus, run, train, tests, tmp_path: Path) -> None:
+    out, seen = tmp_path / "mtl", ["--features", corpus.features("visual")]
+    given = ["--annotations", corpus.annotations, *tests, "--epochs", 60, "--lr", "3e-3"]
+    assert "validation sum of the three" in train("MTL", out, *seen, *given)
     for task, outputs in (("va", 2), ("expr", 8), ("au", 12)):
         scores = read_scores(out / f"scores_validation_{task}.h5", task)
         assert {t: v.shape for t, v in scores.items()} == {"102": (31, outputs), "video45_1": (12, outputs)}
-        assert scores.attributes["labels_of"] == "VA EXPR AU"
         assert set(read_scores(out / f"scores_test_{task}.h5")) == {"102"}
     # valence and arousal are plain to see in these features
-    said = run(
-        "metrics", "--task", "VA", "--scores", out / "scores_validation_va.h5", "--truth", corpus.annotations
-    )
+    truth = ["--truth", corpus.annotations]
+    said = run("metrics", "--task", "VA", "--scores", out / "scores_validation_va.h5", *truth)
     assert float(said.split("mean CCC")[1].split()[0]) > 0.7
-    run(
-        "predict",
-        "--checkpoint",
-        out,
-        "--features",
-        corpus.features("visual"),
-        "--tracks",
-        template,
-        "--out",
-        tmp_path / "again.h5",
-    )
-    again = read_scores(tmp_path / "again_va.h5")
-    assert np.array_equal(again["102"], read_scores(out / "scores_test_va.h5")["102"])
+    run("predict", "--checkpoint", out, *seen, *tests[:2], "--out", tmp_path / "again.h5")
+    again, first = read_scores(tmp_path / "again_va.h5"), read_scores(out / "scores_test_va.h5")
+    assert np.array_equal(again["102"], first["102"])
+    assert again.attributes["labels_of"] == first.attributes["labels_of"] == "VA EXPR AU"
 
 
-def test_a_track_that_is_a_test_track_of_one_task_is_refused_in_training(corpus, tmp_path: Path) -> None:
-    write_template(tmp_path / "t.txt", {"video2_left": 23}, AU)
+def test_a_single_task_takes_a_multi_task_member_only_where_told(corpus, run, train, tests, tmp_path) -> None:
+    out, seen = tmp_path / "mtl", ["--features", corpus.features("visual")]
+    train("MTL", out, *seen, "--annotations", corpus.annotations, *tests, "--epochs", 1)
+    words = ["--task", "VA", "--scores", out / "scores_test_va.h5"]
+    form = ["format", *words, "--template", tmp_path / "va.txt", "--out", tmp_path / "va_filled.txt"]
+    pick = ["select", *words, "--truth", corpus.annotations, "--out", tmp_path / "recipe", "--no-pictures"]
+    for command in (form, pick):
+        with pytest.raises(UserError, match="labels of AU and EXPR too; the VA challenge is uni-task"):
+            run(*command)
+    run(*form, "--other-labels")
+    with pytest.raises(UserError, match="group"):  # it goes on, to what is wrong next: one recording
+        run(*pick, "--other-labels")
+
+
+def test_a_union_of_tasks_is_trained_on_only_with_their_test_lists(
+    corpus, run, train, tests, tmp_path
+) -> None:
+    words = ["--annotations", corpus.annotations, "--features", corpus.features("visual"), "--epochs", 1]
+    with pytest.raises(UserError, match="a test track of another; test lists given: 1"):
+        train("MTL", tmp_path / "x", *words, *tests[:2])
+    for name, count in (("few", 2), ("all", 3)):
+        lists = ["--test" if w == "--tracks" else w for w in tests[: 2 * count]]
+        splits = tmp_path / f"{name}.json"
+        where = ["--annotations", corpus.annotations, "--folds", 2, "--out", splits]
+        run("split", "--task", "MTL", *where, *lists)
+    with pytest.raises(UserError, match="test lists given: 2"):
+        train("MTL", tmp_path / "x", *words, "--splits", tmp_path / "few.json", "--fold", 0)
+    train("MTL", tmp_path / "x", *words, "--splits", tmp_path / "all.json", "--fold", 0)
+    assert "102" not in read_scores(tmp_path / "x" / "scores_validation_va.h5")
+
+
+def test_a_track_that_is_a_test_track_of_one_task_is_refused(corpus, train, tests, tmp_path: Path) -> None:
+    write_template(tmp_path / "au.txt", {"video2_left": 23}, AU)
+    words = ["--annotations", corpus.annotations, "--features", corpus.features("visual"), *tests]
     with pytest.raises(UserError, match=r"1 training tracks of fold official are test tracks.*video2_left"):
-        run(
-            "train",
-            "--task",
-            "MTL",
-            "--annotations",
-            corpus.annotations,
-            "--features",
-            corpus.features("visual"),
-            "--tracks",
-            tmp_path / "t.txt",
-            *TMF,
-            "--out",
-            tmp_path / "x",
-        )
+        train("MTL", tmp_path / "x", *words)
 
 
-def test_labels_that_a_list_lacks_take_no_part(corpus, tmp_path: Path) -> None:
+def test_labels_that_a_list_lacks_take_no_part(corpus, run, train, tmp_path: Path) -> None:
     listed = tmp_path / "lists"
     listed.mkdir()
     run("mtl-list", "--annotations", corpus.annotations, "--step", 2, "--out", tmp_path / "all.txt")
@@ -102,8 +90,10 @@ def test_labels_that_a_list_lacks_take_no_part(corpus, tmp_path: Path) -> None:
     for name, tracks in (("training", ("1-30-64x64", "video2_left")), ("validation", ("102", "video45_1"))):
         own = [line for line in lines[1:] if line.split("/")[0] in tracks]
         (listed / f"{name}_set_annotations.txt").write_text("\n".join([lines[0], *own]) + "\n")
-    words = ["--features", corpus.features("visual"), *TMF, "--epochs", 2]
-    run("train", "--task", "MTL", "--annotations", listed, *words, "--out", tmp_path / "a")
+    # the organisers' own lists need no other tasks' test lists
+    train(
+        "MTL", tmp_path / "a", "--annotations", listed, "--features", corpus.features("visual"), "--epochs", 2
+    )
     scores = read_scores(tmp_path / "a" / "scores_validation_expr.h5")
     assert len(scores["102"]) == 31  # all rows are scored, though the list names every other one
 
@@ -119,9 +109,8 @@ def videos(tmp_path: Path) -> Path:
         if k % 2:
             values[8:14, 0] += 3
         path = feature_path(tmp_path / "features", f"P{k}_Q1")
-        write_features(
-            path, values, np.ones(rows, bool), np.arange(rows) / 30, extractor="vit", fingerprint="f"
-        )
+        there = np.ones(rows, bool)
+        write_features(path, values, there, np.arange(rows) / 30, extractor="vit", fingerprint="f")
         lines.append(f"P{k}_Q1,{k % 2}\n")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "train.txt").write_text("".join(lines[:8]))
@@ -131,64 +120,22 @@ def videos(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("model", ["tmf", "gru"])
-def test_whole_videos_are_learned_scored_and_submitted(videos: Path, model: str) -> None:
+def test_whole_videos_are_learned_scored_and_submitted(videos: Path, run, train, model: str) -> None:
     out, template = videos / "ah", videos / "template.txt"
-    said = run(
-        "train",
-        "--task",
-        "AH",
-        "--model",
-        model,
-        "--features",
-        videos / "features",
-        "--annotations",
-        videos / "labels",
-        "--tracks",
-        template,
-        *TMF,
-        "--clip-rows",
-        64,
-        "--epochs",
-        40,
-        "--lr",
-        "3e-3",
-        "--out",
-        out,
-    )
+    seen, wanted = ["--features", videos / "features"], ["--tracks", template]
+    given = ["--annotations", videos / "labels", "--clip-rows", 64, "--epochs", 40, "--lr", "3e-3"]
+    said = train("AH", out, "--model", model, *seen, *wanted, *given)
     assert "validation macro F1 1.000" in said
     scores = read_scores(out / "scores_test.h5", "AH")
     assert {t: v.shape for t, v in scores.items()} == {"P8_Q1": (1, 1), "P9_Q1": (1, 1)}
     assert scores["P9_Q1"] > 0.5 > scores["P8_Q1"]
-    run(
-        "predict",
-        "--checkpoint",
-        out,
-        "--features",
-        videos / "features",
-        "--tracks",
-        template,
-        "--out",
-        videos / "again.h5",
-    )
+    run("predict", "--checkpoint", out, *seen, *wanted, "--out", videos / "again.h5")
     assert np.array_equal(read_scores(videos / "again.h5")["P9_Q1"], scores["P9_Q1"])
-    submitted = videos / "ah.txt"
-    run(
-        "format",
-        "--task",
-        "AH",
-        "--scores",
-        out / "scores_test.h5",
-        "--template",
-        template,
-        "--probabilities",
-        "--out",
-        submitted,
-    )
-    assert run("check", submitted, "--task", "AH", "--template", template).endswith("OK\n")
-    assert [line.split(",")[::3] for line in submitted.read_text().split()] == [
-        ["P9_Q1", "1"],
-        ["P8_Q1", "0"],
-    ]
+    submitted, rows = videos / "ah.txt", ["--task", "AH", "--template", template]
+    run("format", *rows, "--scores", out / "scores_test.h5", "--probabilities", "--out", submitted)
+    assert run("check", submitted, *rows).endswith("OK\n")
+    lines = [line.split(",")[::3] for line in submitted.read_text().split()]
+    assert lines == [["P9_Q1", "1"], ["P8_Q1", "0"]]
 
 
 def test_padding_has_no_weight_in_a_pooled_clip() -> None:
@@ -200,7 +147,7 @@ def test_padding_has_no_weight_in_a_pooled_clip() -> None:
     assert torch.allclose(pool(padded, more), pool(x, present), atol=1e-6)
 
 
-def test_single_frames_of_all_three_tasks_at_once(corpus, tmp_path: Path) -> None:
+def test_single_frames_of_all_three_tasks_at_once(corpus, run, tmp_path: Path) -> None:
     listed, splits = tmp_path / "all.txt", tmp_path / "s.json"
     run("mtl-list", "--annotations", corpus.annotations, "--step", 2, "--out", listed)
     run("split", "--task", "MTL", "--annotations", listed, "--folds", 2, "--out", splits)
