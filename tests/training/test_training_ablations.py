@@ -21,8 +21,8 @@ def test_all_tables_of_a_run(corpus, run, train, tmp_path: Path) -> None:
     run("split", "--task", "VA", "--annotations", corpus.annotations, "--folds", 2, "--out", splits)
     for fold in ("0", "1", "official"):
         train("VA", tmp_path / "full" / fold, "--features", corpus.features("visual"), "--features",
-              corpus.features("sound"), "--annotations", corpus.annotations, "--splits", splits, "--fold", fold,
-              "--epochs", 3)  # fmt: skip
+              corpus.features("sound"), "--annotations", corpus.annotations, "--splits", splits,
+              "--fold", fold, "--epochs", 3)  # fmt: skip
     words = [
         "ablate", "--task", "VA", "--trained", tmp_path / "full/{fold}", "--features",
         f"seen={corpus.features('visual')}", "--features", f"heard={corpus.features('sound')}",
