@@ -87,7 +87,9 @@ class Layout:
 
     def validation_scores(self, key: str, kind: str = MODEL) -> list[Path]:
         """The out-of-fold scores that are there, in fold order; the official split is no fold of these."""
-        return [p for p in self.of_folds(key, kind, VALIDATION_SCORES) if p.parent.name != f"{kind}_{OFFICIAL}"]
+        return [
+            p for p in self.of_folds(key, kind, VALIDATION_SCORES) if p.parent.name != f"{kind}_{OFFICIAL}"
+        ]
 
     def trained_folds(self, key: str) -> list[Path]:
         """The sequence models that are there and whole, the official split's with them."""

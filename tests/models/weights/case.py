@@ -76,9 +76,8 @@ def network(kind: str, **more: Any) -> Any:
     import transformers
 
     sizes = {"hidden_size": DIM, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS}
-    given = getattr(transformers, f"{config or kind}Config")(
-        **sizes, image_size=SIDE, patch_size=PATCH, **more
-    )
+    sizes |= {"image_size": SIDE, "patch_size": PATCH}
+    given = getattr(transformers, f"{kind}Config")(**sizes, **more)
     made = getattr(transformers, f"{kind}Model")
     return randomised(made(given, add_pooling_layer=False) if kind == "ViT" else made(given))
 
