@@ -68,3 +68,18 @@ def test_no_other_module_spells_out_where_a_run_lies():
         if spelled.search(line) or 'scores_validation.h5"' in line.replace("/scores", "")
     ]
     assert wrong == []
+
+
+def test_further_networks_of_a_fold_are_members_and_no_folds(tmp_path):
+    layout = Layout("demo", root=tmp_path)
+    for name in ("fold_0", "fold_0_seed1", "fold_1", "fold_official", "gru_0", "gru_0_seed1"):
+        folder = layout.checkpoints / "va" / name
+        folder.mkdir(parents=True)
+        (folder / "scores_validation.h5").touch()
+        (folder / "record.json").touch()
+    assert [p.parent.name for p in layout.validation_scores("va")] == ["fold_0", "fold_1"]
+    assert [p.name for p in layout.trained_folds("va")] == ["fold_0", "fold_1", "fold_official"]
+    assert layout.model("va", "1", "gru_{fold}_seed1").name == "gru_1_seed1"
+    using = Layout("new", trained="demo", root=tmp_path)
+    names = [using.member_scores("va", "1", folder).name for folder in ("fold_{fold}", "gru_{fold}_seed1")]
+    assert names == ["scores_1.h5", "scores_gru_1_seed1.h5"]

@@ -62,19 +62,21 @@ def rand_augment(pixels: U8, policy: str, seed: int) -> U8:
 
 @lru_cache(maxsize=4)
 def rand_policy(policy: str, side_px: int) -> Any:
-    """timm's RandAugment of a policy; shifts are shares of the side, filled with the mean colour.
+    """timm's RandAugment of a policy, as the official MAE fine-tuning has it: shifts are shares of the side,
+    filled with the mean colour; pictures are resampled bicubically.
 
     Raises:
         UserError: timm does not know the policy.
     """
+    from PIL import Image
+
     augment: Any = import_module("timm.data.auto_augment")
     mean = tuple(round(255 * value) for value in IMAGENET_MEAN)
     try:
         if not policy.startswith("rand"):
             raise ValueError(policy)
-        return augment.rand_augment_transform(
-            policy, {"translate_const": int(side_px * 0.45), "img_mean": mean}
-        )
+        more = {"translate_const": int(side_px * 0.45), "img_mean": mean}
+        return augment.rand_augment_transform(policy, {**more, "interpolation": Image.Resampling.BICUBIC})
     except (AssertionError, ValueError, KeyError, TypeError):
         raise UserError(
             f'randaugment "{policy}" is not a policy of timm; expected such as rand-m9-mstd0.5-inc1.'

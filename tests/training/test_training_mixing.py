@@ -7,9 +7,13 @@ import random
 import numpy as np
 import pytest
 import torch
+from timm.data import create_transform
+from timm.data.auto_augment import RandAugment
+from timm.data.random_erasing import RandomErasing
 
 from abaw_submit.errors import UserError
-from abaw_submit.training.mixing import mix_pictures, rand_augment, random_erase
+from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD
+from abaw_submit.training.mixing import mix_pictures, rand_augment, rand_policy, random_erase, seeded
 
 MAE = "rand-m9-mstd0.5-inc1"  # the official MAE fine-tuning's
 
@@ -32,6 +36,31 @@ def test_rand_augment_depends_on_the_seed_alone_and_changes_pictures() -> None:
     assert rand_augment(pixels(), "", 1) is not None
     with pytest.raises(UserError, match="not a policy of timm"):
         rand_augment(pixels(), "random", 1)
+
+
+def test_augmentations_are_those_of_the_official_fine_tuning() -> None:
+    """facebookresearch/mae builds its transform with these arguments of timm's create_transform."""
+    official = create_transform(
+        224, is_training=True, color_jitter=None, auto_augment=MAE, interpolation="bicubic", re_prob=0.25,
+        re_mode="pixel", re_count=1, mean=IMAGENET_MEAN, std=IMAGENET_STD,
+    )  # fmt: skip
+    theirs = next(t for t in official.transforms if isinstance(t, RandAugment))
+    ours = rand_policy(MAE, 224)
+    assert (ours.num_layers, ours.choice_weights) == (theirs.num_layers, theirs.choice_weights)
+    for a, b in zip(ours.ops, theirs.ops, strict=True):
+        assert (a.name, a.prob, a.magnitude, a.magnitude_std) == (
+            b.name,
+            b.prob,
+            b.magnitude,
+            b.magnitude_std,
+        )
+        assert (a.kwargs, a.hparams) == (b.kwargs, b.hparams)
+    eraser = next(t for t in official.transforms if isinstance(t, RandomErasing))
+    images = torch.rand(8, 3, 16, 16)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    with seeded(3):
+        expected = eraser((images - mean) / std)
+    assert torch.allclose((random_erase(images, 0.25, 3) - mean) / std, expected, atol=1e-5)
 
 
 def test_erasing_takes_a_rectangle_from_about_so_many_pictures() -> None:

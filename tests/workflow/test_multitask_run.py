@@ -51,7 +51,7 @@ def test_all_three_tasks_from_the_corpus_to_a_checked_file(run, tmp_path):
     run("predict", "--checkpoint", model, *features, "--tracks", wanted, "--out", tmp_path / "test.h5")
     scores = [w for key in ("va", "expr", "au") for w in ("--scores", tmp_path / f"test_{key}.h5")]
     run("format", *task, *scores, "--template", wanted, "--out", out)
-    assert run("check", out, *task, "--template", wanted).endswith("OK\n")
+    assert "\nOK" in run("check", out, *task, "--template", wanted)
     run("pack", out, "--out", tmp_path / "mtl.zip")
     assert zipfile.ZipFile(tmp_path / "mtl.zip").read("mtl.txt") == out.read_bytes()
     assert read_mtl(out).locations == read_mtl(wanted).locations
