@@ -157,19 +157,17 @@ class FoldTraining(Training):
             stage.output(path)
 
     def _save(self, stage: Stage, name: str, scores: Mapping[str, F32], subset: str) -> None:
-        save_parts(stage, stage.out / name, self.task, scores, subset=subset, fold=self.files.fold)
+        """One file; of MTL one for each task."""
+        more = labels_of(self.task)
+        for part, columns, _ in part_slices(self.task):
+            path = stage.out / (part_file(name, part) if more else name)
+            own = {track: values[:, columns] for track, values in scores.items()}
+            save_scores(stage, path, part, own, subset=subset, fold=self.files.fold, **more)
 
 
-def save_parts(
-    stage: Stage, path: Path, task: Task, scores: Mapping[str, F32], *, subset: str, fold: str
-) -> None:
-    """One file of scores; of MTL one for each task, which says whose labels it knows (rule: uni-task)."""
-    several = len(task.parts) > 1
-    more = {"labels_of": " ".join(p.name for p in task.parts)} if several else {}
-    for part, columns, _ in part_slices(task):
-        own = {track: values[:, columns] for track, values in scores.items()}
-        place = path.with_name(part_file(path.name, part)) if several else path
-        save_scores(stage, place, part, own, subset=subset, fold=fold, **more)
+def labels_of(task: Task) -> dict[str, str]:
+    """What the scores of a multi-task model say of themselves: whose labels it knows (rule: uni-task)."""
+    return {"labels_of": " ".join(p.name for p in task.parts)} if len(task.parts) > 1 else {}
 
 
 def part_file(name: str, part: Task) -> str:

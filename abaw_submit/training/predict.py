@@ -19,7 +19,7 @@ from abaw_submit.models.device import pick_device
 from abaw_submit.scores.files import score_writer
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task, part_slices
-from abaw_submit.training.fold import part_file
+from abaw_submit.training.fold import labels_of, part_file
 from abaw_submit.training.scoring import predict_tracks
 from abaw_submit.training.table import TrackFeatures
 from abaw_submit.training.tmf import load_sequence
@@ -137,6 +137,7 @@ class _Fold:
         )
         self.parts = []
         attributes = {"subset": "test", "fold": str(trained["fold"]), "fingerprint": stage.fingerprint}
+        attributes |= labels_of(self.task)
         for part, columns, _ in part_slices(self.task):
             out = wanted.out
             path = out if len(self.task.parts) == 1 else out.with_name(part_file(out.name, part))
