@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 import torch
-from timm.data import create_transform
 from timm.data.auto_augment import RandAugment
 from timm.data.random_erasing import RandomErasing
+from timm.data.transforms_factory import create_transform
 
 from abaw_submit.errors import UserError
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD
