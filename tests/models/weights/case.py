@@ -93,3 +93,12 @@ def mean_token(model: Any) -> Callable[[Tensor], Tensor]:
 
 
 QKV = ("attention.q_proj", "attention.k_proj", "attention.v_proj")
+
+
+def pictures(size_px: int = 32) -> Tensor:
+    return torch.rand(2, 3, size_px, size_px, generator=torch.Generator().manual_seed(1))
+
+
+def normalised(images: Tensor, encoder: Any) -> Tensor:
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (encoder.mean, encoder.std))
+    return (images - mean) / std
