@@ -1,25 +1,33 @@
 """The paper's sizes on a GPU: pictures, rows and clips per second of each stage, and memory.
 
     python bench/real_sizes.py [--pictures 20000]
+    python bench/real_sizes.py --memory
 
 Made input (random JPEG crops, random labels); the stages are the own commands of the project, so decoding,
 copying and writing are in the figures. Without a GPU it says so and does nothing: ViT-Base on two cores would
 take hours.
+
+`--memory` needs no GPU, and 17 GiB of disk under TMPDIR: peak memory of training one epoch, predicting the
+test tracks and reporting, of VA at the official size.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 TRACK_ROWS = 1000
+OFFICIAL_VA = {"train": (356, 1_360_000), "validation": (76, 382_021), "test": (162, 927_210)}
+EXTRACTED = {"mae": 768, "hubert": 768, "vggish": 128}
 
 
 def make_track(folder: Path, seed: int) -> None:
@@ -78,13 +86,80 @@ def stage(root: Path, out: str, *args: str) -> tuple[float, float]:
     return float(record["seconds"]), float(record["peak_memory_mib"])
 
 
+def make_features(root: Path, rng: np.random.Generator) -> dict[str, list[int]]:
+    """Features of VA's tracks, 1,664 numbers a row as of three extractors, with annotations and test list."""
+    from abaw_submit.features.cache import feature_path, write_features
+    from abaw_submit.tasks import VA
+
+    block = rng.normal(size=(50_000, 896)).astype(np.float16)
+    sizes = {}
+    for subset, (tracks, rows) in OFFICIAL_VA.items():
+        shares = rng.lognormal(0, 0.8, tracks)
+        sizes[subset] = [max(73, round(s)) for s in shares / shares.sum() * rows]
+        names = [f"{subset}{k:03d}" for k in range(tracks)]
+        for name, count in zip(names, sizes[subset], strict=True):
+            values = np.resize(block, (count, 896))
+            for extractor, dim in EXTRACTED.items():
+                path = feature_path(root / extractor, name)
+                path.parent.mkdir(exist_ok=True)
+                good, times = np.ones(count, bool), np.arange(count) / 30
+                write_features(path, values[:, :dim], good, times, extractor=extractor, fingerprint="made")
+            if subset != "test":
+                folder = root / "annotations" / VA.challenge_folder() / f"{subset.title()}_Set"
+                folder.mkdir(parents=True, exist_ok=True)
+                lines = [f"{v:.3f},{a:.3f}" for v, a in rng.uniform(-1, 1, (count, 2))]
+                (folder / f"{name}.txt").write_text("\n".join([VA.header(), *lines, ""]))
+        if subset == "test":
+            (root / "test.txt").write_text("\n".join([*names, ""]))
+    return sizes
+
+
+def limited(command: list[str]) -> tuple[float, float, float]:
+    """Run a command: processor seconds, wall seconds, peak resident MiB of the largest of its processes."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "abaw_submit", *command], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command[0]} failed")
+    return usage.ru_utime + usage.ru_stime, time.perf_counter() - start, usage.ru_maxrss / 1024
+
+
+def memory() -> None:
+    """Peak memory of training, predicting and reporting VA at the official size."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        sizes = make_features(root, np.random.default_rng(0))
+        rows = ", ".join(f"{len(v)} {k} tracks of {sum(v):,} rows" for k, v in sizes.items())
+        print(f"VA, {rows}, 1,664 numbers a row; python bench/real_sizes.py --memory", flush=True)
+        print("| stage | processor s | wall s | peak MiB |\n|---|---|---|---|", flush=True)
+        features = [word for name in EXTRACTED for word in ("--features", str(root / name))]
+        annotations, fold = ["--annotations", str(root / "annotations")], str(root / "run/va/models/fold")
+        for gib in ("1", "8"):
+            out = [*annotations, "--out", fold + gib, "--epochs", "1", "--cache-gib", gib]
+            measured = limited(["train", "--task", "VA", *features, *out])
+            print(f"| train, 1 epoch, --cache-gib {gib} | {show(measured)} |", flush=True)
+        tracks = ["--tracks", str(root / "test.txt"), "--out", str(root / "run/test.h5")]
+        measured = limited(["predict", "--checkpoint", fold + "1", *features, *tracks])
+        print(f"| predict, test tracks | {show(measured)} |", flush=True)
+
+
+def show(measured: tuple[float, float, float]) -> str:
+    """Cells of a table."""
+    return f"{measured[0]:.0f} | {measured[1]:.0f} | {measured[2]:,.0f}"
+
+
 def main() -> None:
     """Make the input, run the stages, print a Markdown table."""
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=20_000, help="crops to make")
-    pictures = parser.parse_args().pictures
+    parser.add_argument("--memory", action="store_true", help="peak memory at the official size, on a CPU")
+    asked = parser.parse_args()
+    pictures = asked.pictures
+    if asked.memory:
+        memory()
+        return
     if not torch.cuda.is_available():
         print("No GPU: nothing measured. On a machine with one, this prints a table of the paper's sizes.")
         return

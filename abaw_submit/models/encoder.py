@@ -71,6 +71,18 @@ class Encoder(nn.Module):
         features: Tensor = network.forward_features((images - self._mean) / self._std)
         return pool_features(network, features, self.pool)
 
+    def checkpoint_activations(self) -> None:
+        """Compute activations again in the backward pass in place of keeping them.
+
+        Raises:
+            UserError: the network cannot.
+        """
+        network: Any = self.backbone
+        try:
+            network.set_grad_checkpointing(True)
+        except (AttributeError, AssertionError, NotImplementedError):
+            raise UserError(f"{type(network).__name__} has no --checkpointing. Leave it out.") from None
+
 
 def build_vit(size: VitSize, *, drop_path: float = 0.0, pooled: bool = True) -> Any:
     """timm's VisionTransformer of a size, freshly initialised, without a classifier.

@@ -5,11 +5,13 @@ The names of the weights, decoder's too, are the official ones: whole official c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from abaw_submit.models.encoder import build_vit
 from abaw_submit.models.positions import sincos_positions
@@ -33,6 +35,7 @@ class MaskedAutoencoder(nn.Module):
         super().__init__()
         transformer: Any = import_module("timm.models.vision_transformer")
         self.size, self.mask_ratio, self.normalise_pixels = size, mask_ratio, normalise_pixels
+        self.checkpointing = False  # True: activations are computed again in the backward pass
         self.encoder = build_vit(size, pooled=False)
         side = size.img_size_px // size.patch_px
         width = decoder.decoder_dim
@@ -108,15 +111,20 @@ class MaskedAutoencoder(nn.Module):
         kept = nn.functional.linear(_rows_at(rows, seen), weight, embed.bias)
         kept = kept + _rows_at(encoder.pos_embed[:, 1:].expand(len(rows), -1, -1), seen)
         first = (encoder.cls_token + encoder.pos_embed[:, :1]).expand(len(kept), -1, -1)
-        latent = encoder.norm(encoder.blocks(torch.cat([first, kept], 1)))
+        latent = encoder.norm(self._through(encoder.blocks, torch.cat([first, kept], 1)))
 
         latent = self.decoder_embed(latent)
         masks = self.mask_token.expand(len(latent), patches - visible, -1)
         full = _rows_at(torch.cat([latent[:, 1:], masks], 1), order.argsort(1))
         x = torch.cat([latent[:, :1], full], 1) + self.decoder_pos_embed
-        for block in self.decoder_blocks:
-            x = block(x)
+        x = self._through(self.decoder_blocks, x)
         return self.decoder_pred(self.decoder_norm(_rows_at(x[:, 1:], hidden))), hidden
+
+    def _through(self, blocks: Iterable[Any], x: Tensor) -> Tensor:
+        again = self.checkpointing and self.training
+        for block in blocks:
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+        return x
 
     def official_state(self) -> dict[str, Tensor]:
         """The weights under the names of the official release: the encoder's without a prefix."""

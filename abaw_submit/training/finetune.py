@@ -18,6 +18,7 @@ from abaw_submit.arrays import F32, U8, Index, Mask
 from abaw_submit.corpus.ledger import nearest_found
 from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
+from abaw_submit.models.device import copy_ahead
 from abaw_submit.models.encoder import Encoder, new_encoder
 from abaw_submit.models.losses import activate, class_shares, class_weights, soften, task_loss
 from abaw_submit.models.sequence.network import bounded
@@ -103,6 +104,8 @@ class Finetuning(FoldTraining):
     def build(self) -> SingleFrame:
         self.encoder = self._encoder()
         self.model = SingleFrame(self.encoder, self.task, self.settings.head_std)
+        if self.settings.checkpointing:
+            self.encoder.checkpoint_activations()
         if self.settings.randaugment:
             rand_policy(self.settings.randaugment, self.encoder.size_px)  # refuses it before the first step
         if self.settings.mixup and self.task.decision is Decision.PARTS:
@@ -129,24 +132,38 @@ class Finetuning(FoldTraining):
             return rows[shuffled(len(rows), settings.seed, epoch)]
         return rows[draw(self.often[rows], settings.seed, epoch)]
 
-    def load(self, items: Index) -> tuple[Index, U8]:
-        return items, self.pictures.batch(items)
+    def prepare(self, device: torch.device) -> None:
+        self.device = device
+        self.labels, self.valid = self.labels.to(device), self.valid.to(device)
+        self.weights = self.weights.to(device)
 
-    def loss(self, model: nn.Module, batch: tuple[Index, U8], step: int, device: torch.device) -> Tensor:
-        items, pixels = batch
+    def load(self, items: Index) -> tuple[Tensor, U8 | Tensor]:
+        pixels = self.pictures.batch(items)
+        places = copy_ahead(torch.from_numpy(items), self.device)
+        if self.settings.randaugment:  # which works on the host, with the step's own draws
+            return places, pixels
+        return places, copy_ahead(torch.from_numpy(pixels), self.device)
+
+    def outputs(
+        self, model: nn.Module, batch: tuple[Tensor, U8 | Tensor], device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        places, pixels = batch
         settings, seed = self.settings, int(torch.randint(2**62, ()))
-        pixels = rand_augment(pixels, settings.randaugment, seed)
+        if not isinstance(pixels, Tensor):
+            pixels = rand_augment(pixels, settings.randaugment, seed)
         images = augment(to_tensor(pixels, device), settings.augment, seed)
         images = random_erase(images, settings.erasing, seed)
-        places = torch.from_numpy(items)
-        labels, valid = self.labels[places].to(device), self.valid[places].to(device)
+        labels, valid = self.labels[places], self.valid[places]
         labels = soften(self.task, labels, valid, settings.label_smoothing)
         if settings.mixup:
             if self.task.decision is Decision.ARGMAX:
                 labels = class_shares(labels, valid, self.task.outputs)
             images, shares = mix_pictures(images, settings.mixup, seed)
             labels = shares @ labels
-        return task_loss(self.task, model(images).float(), labels, valid, self.weights.to(device))
+        return model(images), labels, valid
+
+    def objective(self, outputs: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+        return task_loss(self.task, outputs, labels, valid, self.weights)
 
     def state(self) -> dict[str, Tensor]:
         head = {f"head.{name}": value for name, value in self.model.head.state_dict().items()}

@@ -27,6 +27,10 @@ class Job:
         loss: (model, batch, step, device) -> a scalar loss, from nothing but its arguments. The batch is what
             `load` made of the items, or the items themselves.
         load: items -> batch, run in a thread while the device works on the batch before; no randomness here.
+        outputs: the first half of `loss`, so that a batch can be computed in parts: (model, batch, device) ->
+            the network's outputs, (items, …), and the labels and which of them are valid; None where the loss
+            is a plain mean over the items.
+        objective: the other half: (outputs, labels, valid) -> the loss.
         prepare: given the device before the first step, to put there what every step uses.
         curves: (epoch, the model without wrappers) -> numbers for the history, in evaluation mode; or None.
         folder: where `last.pt` goes.
@@ -41,6 +45,8 @@ class Job:
     folder: Path
     fingerprint: str
     load: Callable[[Index], Any] | None = None
+    outputs: Callable[[nn.Module, Any, torch.device], tuple[Tensor, Tensor, Tensor]] | None = None
+    objective: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
     prepare: Callable[[torch.device], None] | None = None
     curves: Callable[[int, nn.Module], dict[str, float]] | None = None
     label: str = "train"

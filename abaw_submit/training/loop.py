@@ -28,12 +28,14 @@ from abaw_submit.training.job import Fit, Job
 from abaw_submit.training.losslog import LossLog
 from abaw_submit.training.memory import free_bytes, item_bytes, refuse_batch
 from abaw_submit.training.optim import learning_rate
+from abaw_submit.training.parts import Parts, split
 from abaw_submit.training.settings import LoopSettings
 
 
-def seed_step(seed: int, step: int, rank: int = 0) -> None:
-    """Set torch's generators from (seed, step, rank), so that a step's draws do not depend on the past."""
-    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0] >> 1))
+def seed_step(seed: int, step: int, rank: int = 0, part: int = 0) -> None:
+    """Set torch's generators from these alone, so that a step's draws do not depend on the past."""
+    words = (seed, step, rank, part) if part else (seed, step, rank)
+    torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1))
 
 
 def batches(items: Index, batch: int) -> list[Index]:
@@ -150,7 +152,8 @@ class _Run:
 
         batch = min(self.settings.batch, len(items))
         item = item_bytes(forward, self.plain)
-        refuse_batch(batch, self.accelerator.num_processes, item, self.plain, free)
+        parts = self.settings.accumulate
+        refuse_batch(batch, self.accelerator.num_processes, item, self.plain, free, parts)
 
     def save(self) -> None:
         self.saved = time.monotonic()
@@ -182,12 +185,13 @@ class _Run:
     def one_epoch(self, epoch: int, parts: Sequence[Index], model: nn.Module, bar: Iterator[int]) -> None:
         model.train()
         todo = range(self.done, len(parts))
-        loaded = self.loaded(parts[at] for at in todo)
-        for at in todo:
+        shares = [split(self.own(parts[at]), self.settings.accumulate) for at in todo]
+        loaded = self.loaded(part for share in shares for part in share)
+        for at, share in zip(todo, shares, strict=True):
             next(bar, None)
-            batch = next(loaded)
             with deferred():  # a stop comes before or after a step, when the state is whole
-                self.losses.add(self.one_step(batch, model), epoch, self.step)
+                loss = self.one_step([len(part) for part in share], loaded, model)
+                self.losses.add(loss, epoch, self.step)
                 self.step += 1
                 self.done = at + 1
             if time.monotonic() - self.saved >= self.job.save_every_s and self.done < len(parts):
@@ -209,31 +213,31 @@ class _Run:
         if self.epoch == self.settings.last_epoch or time.monotonic() - self.saved >= self.job.save_every_s:
             self.save()
 
-    def loaded(self, parts: Iterable[Index]) -> Iterator[Any]:
-        """This process's share of each batch, loaded ahead."""
+    def own(self, items: Index) -> Index:
+        """This process's share of a batch; every process needs an item, so a short one is filled up."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        # every process needs an item; a short batch is filled with its first ones
-        own = (np.resize(items, max(len(items), world))[rank::world] for items in parts)
-        return own if self.job.load is None else prefetched(map(self.job.load, own))
+        return np.resize(items, max(len(items), world))[rank::world]
 
-    def one_step(self, batch: Any, model: nn.Module) -> Tensor:
-        """Learn from one batch; its loss, still on the device."""
+    def loaded(self, parts: Iterable[Index]) -> Iterator[Any]:
+        """Parts of batches, loaded ahead."""
+        return iter(parts) if self.job.load is None else prefetched(map(self.job.load, parts))
+
+    def one_step(self, counts: Sequence[int], coming: Iterator[Any], model: nn.Module) -> Tensor:
+        """Learn from one batch, which comes in parts of so many items; its loss, still on the device."""
         accelerator, settings = self.accelerator, self.settings
         world, rank = accelerator.num_processes, accelerator.process_index
         rate = learning_rate(self.step, self.steps, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["scale"]
-        seed_step(settings.seed, self.step, rank)
-        with accelerator.autocast():
-            loss = self.job.loss(model, batch, self.step, accelerator.device)
         self.optimizer.zero_grad()
-        accelerator.backward(loss)
+        parts = Parts(self.job, accelerator, lambda part: seed_step(settings.seed, self.step, rank, part))
+        loss = parts.backward(model, counts, coming, self.step)
         if settings.clip_norm:
             accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
         self.optimizer.step()
         if self.average is not None:
             self.average.after_step(self.step)
-        return accelerator.reduce(loss.detach(), "mean") if world > 1 else loss.detach()
+        return accelerator.reduce(loss, "mean") if world > 1 else loss
 
     def evaluate(self, epoch: int) -> dict[str, float]:
         """Curves of the weights that would be kept now."""

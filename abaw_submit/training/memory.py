@@ -79,7 +79,9 @@ def free_bytes(device: torch.device) -> int | None:
     return max(min(found), 0)
 
 
-def refuse_batch(batch: int, world: int, item: int, model: nn.Module, free: int | None) -> None:
+def refuse_batch(
+    batch: int, world: int, item: int, model: nn.Module, free: int | None, parts: int = 1
+) -> None:
     """Refuse a batch that cannot fit, with the setting that makes it fit.
 
     Args:
@@ -88,24 +90,26 @@ def refuse_batch(batch: int, world: int, item: int, model: nn.Module, free: int 
         item: bytes that each item needs at least.
         model: the model; gradients and the optimizer's moments come on top of its weights.
         free: free bytes of the device; None: nothing is refused.
+        parts: parts that a batch is computed in.
 
     Raises:
         UserError: it cannot fit.
     """
     fixed = _STATES * sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    share = -(-batch // world)
+    share = -(-batch // (world * parts))
     if free is None or fixed + share * item <= free:
         return
     gib = 2**30
-    fits = int((free * _SHARE - fixed) // max(item, 1)) * world
+    fits = int((free * _SHARE - fixed) // max(item, 1))
     if fits < 1:
         raise UserError(
             f"The model needs {fixed / gib:.1f} GiB for its gradients and {item / gib:.2f} GiB for each item;"
             f" {free / gib:.1f} GiB are free. Give a smaller model, or another machine."
         )
-    advised = 1 << (fits.bit_length() - 1)
+    needed = -(-batch // (world * fits))
     raise UserError(
         f"--batch {batch} needs at least {(fixed + share * item) / gib:.1f} GiB"
         f"{' on each device' if world > 1 else ''} ({item / 2**20:.1f} MiB an item);"
-        f" {free / gib:.1f} GiB are free.\nUse --batch {advised}, or --precision bf16 where the device can."
+        f" {free / gib:.1f} GiB are free.\nUse --accumulate {needed}: the same batch in parts."
+        " Less is needed with --precision bf16 where the device can, and in pictures with --checkpointing."
     )

@@ -79,9 +79,10 @@ class Pictures:
             target[at] = picture
 
 
-def to_tensor(pixels: U8, device: torch.device | str = "cpu") -> Tensor:
+def to_tensor(pixels: U8 | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """(batch, side, side, 3) uint8 to (batch, 3, side, side) float32 in [0, 1]."""
-    tensor = torch.from_numpy(pixels).to(device, non_blocking=True)
+    there = pixels if isinstance(pixels, Tensor) else torch.from_numpy(pixels)
+    tensor = there.to(device, non_blocking=True)
     return tensor.permute(0, 3, 1, 2).float().div_(255)
 
 

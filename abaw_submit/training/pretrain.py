@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from abaw_submit.arrays import U8, Index
+from abaw_submit.arrays import Index
 from abaw_submit.corpus.ledger import LEDGER_NAME
 from abaw_submit.errors import UserError
+from abaw_submit.models.device import copy_ahead
 from abaw_submit.models.encoder import build_vit, size_of_state
 from abaw_submit.models.mae import MaskedAutoencoder
 from abaw_submit.models.settings import DecoderSize, VitSize
@@ -75,6 +76,7 @@ class Pretraining(Training):
         self.model = MaskedAutoencoder(
             self.size, self.decoder, settings.mask_ratio, settings.normalise_pixels
         )
+        self.model.checkpointing = settings.checkpointing
         if self.start is not None:
             _go_on_from(self.model, self.start, self.size)
         return self.model
@@ -82,10 +84,13 @@ class Pretraining(Training):
     def items(self) -> int:
         return len(self.pictures)
 
-    def load(self, items: Index) -> U8:
-        return self.pictures.batch(items)
+    def prepare(self, device: torch.device) -> None:
+        self.device = device
 
-    def loss(self, model: nn.Module, batch: U8, step: int, device: torch.device) -> Tensor:
+    def load(self, items: Index) -> Tensor:
+        return copy_ahead(torch.from_numpy(self.pictures.batch(items)), self.device)
+
+    def loss(self, model: nn.Module, batch: Tensor, step: int, device: torch.device) -> Tensor:
         images = to_tensor(batch, device)
         draw = int(torch.randint(2**62, ()))
         value: Tensor = model(random_crop(images, self.size.img_size_px, self.settings.min_crop, draw))

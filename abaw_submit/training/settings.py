@@ -38,6 +38,11 @@ class LoopSettings(Settings):
         0, "stop after so many epochs of the schedule (see choose-epoch); 0: all of them", ge=0
     )
     seed: int = setting(0, "seed of weights, order, augmentation and dropout")
+    accumulate: int = setting(
+        1,
+        "parts that a batch is computed in one after the other, where memory is short; the same batch",
+        ge=1,
+    )
     precision: str = setting("no", "mixed precision", choices=_PRECISIONS)
     deterministic: bool = setting(
         False,
@@ -73,6 +78,9 @@ class PretrainSettings(LoopSettings):
         0.45, "smallest random part of a picture, as a share of its side; 1: all of it", gt=0, le=1
     )
     normalise_pixels: bool = setting(True, "the target is each patch with zero mean and unit deviation")
+    checkpointing: bool = setting(
+        False, "activations are computed again in the backward pass: less memory, more time, the same numbers"
+    )
     cache_gib: float = setting(8.0, "pictures are decoded once into a temporary file up to this size", ge=0)
 
 
@@ -93,6 +101,9 @@ class FinetuneSettings(LoopSettings):
     erasing: float = setting(0.0, "share of the pictures that lose a random rectangle", ge=0, lt=1)
     mixup: float = setting(0.0, "mixup's alpha: pictures and labels are mixed in pairs; 0: none", ge=0)
     label_smoothing: float = setting(0.0, "share of AU and EXPR labels that goes to not knowing", ge=0, lt=1)
+    checkpointing: bool = setting(
+        False, "activations are computed again in the backward pass: less memory, more time, the same numbers"
+    )
     frame_step: int = setting(
         1, "an epoch has one random row of every n neighbouring ones, which are nearly the same", ge=1
     )

@@ -27,7 +27,7 @@ from abaw_submit.training.outputs import draw_curves, write_history
 from abaw_submit.training.settings import LoopSettings
 
 # how much is kept in memory changes no byte of the result
-_NO_IDENTITY = ("cache_gib",)
+_NO_IDENTITY = ("cache_gib", "checkpointing")
 
 
 class Training(ABC):
@@ -82,9 +82,21 @@ class Training(ABC):
     def prepare(self, device: torch.device) -> None:  # noqa: B027 - most need nothing
         """Put what every step uses where the steps run; called once, before the first."""
 
-    @abstractmethod
     def loss(self, model: nn.Module, batch: Any, step: int, device: torch.device) -> Tensor:
         """The loss of a batch, from nothing but the arguments and torch's generators."""
+        outputs, labels, valid = self.outputs(model, batch, device)
+        return self.objective(outputs.float(), labels, valid)
+
+    def outputs(self, model: nn.Module, batch: Any, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """The network's outputs of a batch, its labels, and which of them are valid.
+
+        A training whose loss is a plain mean over items overrides `loss` instead.
+        """
+        raise NotImplementedError
+
+    def objective(self, outputs: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
+        """The loss of a whole batch, given its outputs."""
+        raise NotImplementedError
 
     def curves(self, epoch: int, model: nn.Module) -> dict[str, float]:
         """Numbers for the history after an epoch, the network in evaluation mode; none unless overridden."""
@@ -141,6 +153,8 @@ def run_training(training: Training, out: Path, *, save_every_s: float = SAVE_EV
             out,
             stage.fingerprint,
             load=training.load,
+            outputs=None if type(training).outputs is Training.outputs else training.outputs,
+            objective=training.objective,
             prepare=training.prepare,
             curves=None if type(training).curves is Training.curves else training.curves,
             label=training.label,

@@ -115,7 +115,9 @@ class SequenceTraining(FoldTraining):
     def load(self, items: Index) -> ClipBatch:
         return self.clips.load(items)
 
-    def loss(self, model: nn.Module, batch: ClipBatch, step: int, device: torch.device) -> Tensor:
+    def outputs(
+        self, model: nn.Module, batch: ClipBatch, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor]:
         several = self.table.views > 1  # kept views of the crops: each clip is seen in one of them
         views = torch.randint(self.table.views, (len(batch),)) if several else None
         features = self.clips.features(batch, views)
@@ -127,8 +129,11 @@ class SequenceTraining(FoldTraining):
         output = model(features, batch.present, batch.rows)
         if self.task.whole_videos:  # one output a clip; all its rows have the label of their video
             labels, valid = labels[:, :1], valid.any(1, keepdim=True)
+        return output, labels, valid
+
+    def objective(self, outputs: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
         smoothing = self.settings.label_smoothing
-        return task_loss(self.task, output.float(), labels, valid, self.weights, smoothing)
+        return task_loss(self.task, outputs, labels, valid, self.weights, smoothing)
 
     def curves(self, epoch: int, model: nn.Module) -> dict[str, float]:
         every, last = self.settings.curve_epochs, epoch + 1 == self.settings.last_epoch

@@ -182,6 +182,6 @@ def test_a_batch_that_cannot_fit_is_refused_before_the_first_step(tmp_path, monk
         tmp_path,
         "x",
     )
-    with pytest.raises(UserError, match=r"--batch 64 needs at least .*\n?.*--batch"):
+    with pytest.raises(UserError, match=r"--batch 64 needs at least .*\n?.*--accumulate 13"):
         loop.fit(job, LoopSettings(epochs=1, batch=64))
     assert not (tmp_path / "last.pt").exists()

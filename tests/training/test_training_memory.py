@@ -33,7 +33,7 @@ def test_the_message_has_the_batch_that_fits():
     refuse_batch(4096, 1, mib, model, 5 * gib)
     refuse_batch(4096, 1, 10 * mib, model, None)
     with pytest.raises(
-        UserError, match=r"--batch 4096 needs at least 40\.0 GiB .*10\.0 MiB an item.*\n.*--batch 256"
+        UserError, match=r"--batch 4096 needs at least 40\.0 GiB .*10\.0 MiB an item.*\n.*--accumulate 12"
     ):
         refuse_batch(4096, 1, 10 * mib, model, 5 * gib)
     refuse_batch(4096, 8, 10 * mib, model, 6 * gib)
