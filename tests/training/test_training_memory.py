@@ -37,7 +37,7 @@ def test_the_message_has_the_batch_that_fits():
     ):
         refuse_batch(4096, 1, 10 * mib, model, 5 * gib)
     refuse_batch(4096, 8, 10 * mib, model, 6 * gib)
-    with pytest.raises(UserError, match=r"on each device.*\n.*--batch 2048"):
+    with pytest.raises(UserError, match=r"on each device.*\n.*--accumulate 2"):
         refuse_batch(4096, 8, 10 * mib, model, 4 * gib)
     with pytest.raises(UserError, match="smaller model"):
         refuse_batch(16, 1, 10 * gib, model, 5 * gib)
