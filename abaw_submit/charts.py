@@ -12,7 +12,7 @@ from typing import Any
 Spec = dict[str, Any]
 Rows = Sequence[dict[str, Any]]
 
-COLOURS = [f"var(--c{k})" for k in range(1, 9)]
+COLOURS = [f"var(--c{k})" for k in range(1, 13)]  # as many as there are action units
 FAINT, INK, PAPER = "var(--faint)", "var(--ink)", "var(--card)"
 THEME: Spec = {
     "background": "transparent",
@@ -30,6 +30,8 @@ THEME: Spec = {
         "labelFontSize": 12,
         "titleFontSize": 12,
         "labelLimit": 170,
+        "labelOverlap": "greedy",
+        "labelSeparation": 8,
     },
     "legend": {
         "orient": "top",
@@ -148,8 +150,9 @@ def lines(
 
 def heat(rows: Rows, x_title: str, y_title: str) -> Spec:
     """A matrix: rows of x, y, share in [0, 1], and the text and count behind it. Stronger is more."""
+    angle = -40 if max(len(str(row["x"])) for row in rows) > 4 else 0
     base: Spec = {
-        "x": {"field": "x", "type": "nominal", "sort": None, "title": x_title, "axis": {"labelAngle": -40}},
+        "x": {"field": "x", "type": "nominal", "sort": None, "title": x_title, "axis": {"labelAngle": angle}},
         "y": {"field": "y", "type": "nominal", "sort": None, "title": y_title},
         "tooltip": [
             _tip("y", y_title),

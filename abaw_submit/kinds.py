@@ -32,10 +32,14 @@ class Kind(ABC):
 
     Attributes:
         low: the lowest score; the highest is 1.
+        measure: the score of one output.
+        output_word: what one output is called.
         agreement_name: what `agreement` is, in words.
     """
 
     low: ClassVar[float] = 0.0
+    measure: ClassVar[str] = "F1"
+    output_word: ClassVar[str] = "output"
     agreement_name: ClassVar[str] = "share of equal labels"
 
     def width(self, columns: Sequence[str]) -> int:
@@ -88,6 +92,10 @@ class Kind(ABC):
         """The mean score of labelled rows: (outputs,)."""
         return np.asarray(labels.mean(0), np.float32)
 
+    def constant(self, labels: Array) -> F64:
+        """The label that scores best of those that never change: (width,), of labels (rows, width)."""
+        return np.asarray(labels.mean(axis=0), np.float64)
+
     def agreement(self, one: Array, other: Array) -> float:
         """How much two submissions' labels (rows, width) agree, 1 for equal ones."""
         return float(np.mean(one == other))
@@ -99,6 +107,12 @@ class Kind(ABC):
 
 class Binary(Kind):
     """AU: 0 or 1 per column; statistics (outputs, 4): true and false positives, false and true negatives."""
+
+    output_word = "action unit"
+
+    def constant(self, labels: Array) -> F64:
+        """Always there: recall is 1."""
+        return np.ones(labels.shape[1])
 
     def expected(self, columns: Sequence[str], invalid: float) -> str:
         return f"{len(columns)} times 0 or 1, or {invalid:g} for invalid"
@@ -132,6 +146,12 @@ class Binary(Kind):
 
 class Categorical(Kind):
     """EXPR: one class index; statistics (classes, classes): the confusion matrix, truth down."""
+
+    output_word = "expression"
+
+    def constant(self, labels: Array) -> F64:
+        """The most frequent class."""
+        return np.array([np.bincount(labels[:, 0].astype(np.int64)).argmax()], np.float64)
 
     def width(self, columns: Sequence[str]) -> int:
         return 1
@@ -174,6 +194,8 @@ class Continuous(Kind):
     """VA: values in [-1, 1]; statistics (outputs, 6): n, sum x, y, xx, yy, xy, x the truth."""
 
     low = -1.0
+    measure = "CCC"
+    output_word = "dimension"
     agreement_name = "mean CCC"
 
     def expected(self, columns: Sequence[str], invalid: float) -> str:

@@ -98,3 +98,10 @@ def test_agreement_and_change():
     assert VA.kind.agreement(one, other) == 0.0  # a constant explains nothing
     assert AU.kind.agreement(np.array([[0, 1]]), np.array([[1, 1]])) == 0.5
     assert AU.kind.changed(np.array([[0, 1], [1, 1]]), np.array([[1, 1], [1, 1]])).tolist() == [True, False]
+
+
+def test_the_best_constant_of_each_kind():
+    """All action units, the most frequent class, the mean."""
+    assert AU.kind.constant(np.zeros((3, 12))).tolist() == [1.0] * 12
+    assert EXPR.kind.constant(np.array([[4], [2], [4]])).tolist() == [4.0]
+    assert VA.kind.constant(np.array([[0.5, -1.0], [0.1, 0.0]])).tolist() == [0.3, -0.5]

@@ -10,15 +10,17 @@ from abaw_submit.cli.common import CONFIG_USED, IN_DIR, OUT_PATH, Command
 
 
 @click.command(cls=Command)
-@click.option("--run", "run_folder", type=IN_DIR, required=True, help="The run's work folder, work/NAME.")
-@click.option("--annotations", type=IN_DIR, help="Root of the annotations; without it nothing is scored.")
+@click.option("--run", "run_name", required=True, help="The run: its name, or its folder work/NAME.")
+@click.option(
+    "--annotations", type=IN_DIR, help="Root of the annotations; default: those its recipes were chosen by."
+)
 @click.option("--out", type=OUT_PATH, help="HTML file to write.")
 @click.option("--table", is_flag=True, help="Print the scores.")
 @click.option("--faces", is_flag=True, help="Show faces in the players; such a page may not be passed on.")
 @click.pass_context
 def report(
     ctx: click.Context,
-    run_folder: Path,
+    run_name: str,
     annotations: Path | None,
     out: Path | None,
     table: bool,
@@ -30,16 +32,19 @@ def report(
     the configuration that -c names.
 
     \b
-    Example: abaw-submit report --run work/demo --annotations work/demo/corpus/annotations --out report.html
+    Example: abaw-submit report --run demo --out report.html
     """
-    from abaw_submit.report.find import find_run
+    from abaw_submit.report.find import annotations_of, find_run
     from abaw_submit.report.page import page
     from abaw_submit.report.scoreboard import board, board_text, crossfitted
     from abaw_submit.store import write_text
 
     if out is None and not table:
         raise click.UsageError("Give --out FILE.html, or --table.")
-    run = find_run(run_folder)
+    run = find_run(run_name)
+    annotations = annotations or annotations_of(run)
+    if annotations is None:
+        click.echo("No annotations are known (--annotations), so nothing is scored.", err=True)
     boards = {}
     if annotations is not None:
         found = [(t.task.name, board(t, annotations, crossfitted(t))) for t in run.tasks]

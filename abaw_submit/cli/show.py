@@ -10,7 +10,6 @@ from abaw_submit.cli.common import IN_FILE, OUT_PATH, Command
 from abaw_submit.cli.progress import progress
 from abaw_submit.errors import UserError
 from abaw_submit.faces.settings import DETECTORS
-from abaw_submit.layout import Layout
 
 
 @click.command(cls=Command, extras=["faces", "train", "report"])
@@ -65,12 +64,12 @@ def show(
     for path in (out, table):
         if path is not None and path.resolve() == video.resolve():
             raise click.UsageError(f"{path} is the video itself.")
-    folder = Path(run_name) if Path(run_name).is_dir() else Layout(run_name).work
+    run = find_run(run_name)
     spec, remark = find_detector(detector, model)
     if remark:
         click.echo(remark, err=True)
     choice = Choice(fold, dict(_pair(value) for value in weights), device)
-    watched = watch(video, find_run(folder), spec, choice, progress)
+    watched = watch(video, run, spec, choice, progress)
     for note in watched.notes:
         click.echo(note, err=True)
     if table is not None:

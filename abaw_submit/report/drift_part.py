@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from abaw_submit import charts
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.report.blocks import Block, Chart, Section, Table
 from abaw_submit.report.find import TaskRun
 from abaw_submit.report.results import Results
@@ -36,7 +37,7 @@ def _rates(results: Results, test: Scores) -> list[Block]:
     truth, _ = results.pooled(results.processed)
     said = np.concatenate([results.processed[t] for t in results.tracks])
     unseen = np.concatenate(list(test.values()))
-    if task.name == "VA":
+    if task.decision is Decision.CLIP:
         rows = [
             [name, *_moments(truth[:, k]), *_moments(said[:, k]), *_moments(unseen[:, k])]
             for k, name in enumerate(task.columns)
@@ -133,10 +134,7 @@ def _correlation(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
 
 
 def _shares(task: Task, labels: npt.NDArray[Any]) -> F64:
-    if task.name == "AU":
-        return np.asarray(labels.astype(np.float64).mean(axis=0))
-    counts = np.bincount(labels[:, 0].astype(np.int64), minlength=task.outputs)
-    return np.asarray(counts / max(counts.sum(), 1))
+    return np.asarray(task.kind.occurrences(labels, task.outputs) / max(len(labels), 1))
 
 
 def _moments(values: npt.NDArray[Any]) -> list[str]:

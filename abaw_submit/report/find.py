@@ -74,21 +74,37 @@ class Run:
         return read_record(self.layout.crops)
 
 
-def find_run(work: Path) -> Run:
-    """The run whose work folder is `work`, with whatever of it is there.
+def find_run(run: Path | str) -> Run:
+    """A run, with whatever of it is there.
+
+    Args:
+        run: its work folder, or its name, for a run below the current folder.
 
     Raises:
         UserError: there is nothing of a run.
     """
+    work = Path(run) if Path(run).is_dir() else Layout(str(run)).work
     layout = Layout.of_work(work.resolve())
     tasks = [_task_run(task, layout) for task in TASKS.values()]
     found = [t for t in tasks if t.tmf or t.frame or t.zip or t.recipe]
     if not found:
+        others = sorted(path.name for path in layout.checkpoints.parent.glob("*/") if path.is_dir())
+        there = f"Runs there: {', '.join(others[:6])}." if others else "No run was made there."
         raise UserError(
-            f"Nothing of run {layout.name} to report: no scores under {layout.checkpoints} and no zip under"
-            f" {layout.submissions}.\nGive the run's work folder, for example --run work/demo."
+            f"Nothing of run {layout.name}: no scores under {layout.checkpoints} and no zip under"
+            f" {layout.submissions}.\n{there} Give a run's name, or its work folder, such as work/demo."
         )
     return Run(layout, found)
+
+
+def annotations_of(run: Run) -> Path | None:
+    """The annotations that the run's recipes were chosen by, as their records say; None if they are gone."""
+    for task in run.tasks:
+        record = read_record(task.recipe) if task.recipe is not None else None
+        truth = Path(record["inputs"][-1]["path"]) if record is not None and record["inputs"] else None
+        if truth is not None and truth.is_dir():
+            return truth
+    return None
 
 
 def _task_run(task: Task, layout: Layout) -> TaskRun:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from abaw_submit.decisions import Decision
 from abaw_submit.report.watch import Watched
 from abaw_submit.scores.decide import decide
 from abaw_submit.tasks import TASKS
@@ -31,10 +32,10 @@ def _lines(watched: Watched) -> Iterator[str]:
         columns += task.columns
         cells += [[f"{v:.4f}" for v in column] for column in scores.T]
         labels = decide(task, scores)
-        if name == "AU":
+        if task.decision is Decision.THRESHOLD:
             columns += [f"{column}_present" for column in task.columns]
             cells += [[str(int(v)) for v in column] for column in labels.T]
-        if name == "EXPR":
+        if task.decision is Decision.ARGMAX:
             columns.append("expression")
             cells.append([task.columns[int(k)] for k in labels[:, 0]])
     yield ",".join(columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,10 +76,12 @@ def _task(run: Run, task: TaskRun, board: Board | None) -> str:
     if record:
         s = record["settings"]
         size = s.get("size", {})
-        sources = " and ".join(Path(i["path"]).name for i in record["inputs"] if "features" in i["path"])
+        names = [Path(i["path"]).name for i in record["inputs"] if "features" in i["path"]]
+        sources = " and ".join(re.sub(r"_\d+$", "", name) for name in names)  # mae_va_0 is the first fold's
         text.append(
-            f"A temporal fusion transformer ({size.get('layers')} layers, {size.get('heads')} heads, width"
-            f" {size.get('model_dim')}) was trained on clips of {s.get('clip_rows')} rows of the features"
+            f"A temporal fusion transformer ({_many(size.get('layers'), 'layer')},"
+            f" {_many(size.get('heads'), 'head')}, width {size.get('model_dim')}) was"
+            f" trained on clips of {s.get('clip_rows')} rows of the features"
             f" {sources} ({s['epochs']} epochs, batch {s['batch']}, learning rate {s['lr']:g}), once for"
             f" each of {len(task.tmf)} folds that keep recordings whole."
         )
@@ -99,6 +102,10 @@ def _task(run: Run, task: TaskRun, board: Board | None) -> str:
     return " ".join(text)
 
 
+def _many(number: Any, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def reproduce_section(run: Run, config: Path | None) -> Section:
     """Commit, versions, machine, seeds, settings, and the commands."""
     host = machine()
@@ -108,6 +115,7 @@ def reproduce_section(run: Run, config: Path | None) -> Section:
     rows += [["Python", str(host["python"])], ["system", f"{host['system']}, {host['cpus']} processors"]]
     settings, seeds = _settings(run)
     rows.append(["seeds", ", ".join(seeds) or "none recorded"])
+    plain = commit.split()[0] if commit else "COMMIT"
     name = config.name if config else f"{run.name}.toml"
     blocks: list[Block] = [
         Text(
@@ -115,7 +123,7 @@ def reproduce_section(run: Run, config: Path | None) -> Section:
             " of processor. Every stage's fingerprint is in the table of stages."
         ),
         Table(["", ""], rows),
-        Code(f"git checkout {commit or 'COMMIT'}\nmake setup\nmake submission report CONFIG=configs/{name}"),
+        Code(f"git checkout {plain}\nmake setup\nmake submission report CONFIG=configs/{name}"),
     ]
     if config is not None:
         blocks.append(Code(config.read_text(encoding="utf-8"), f"The configuration {config.name}"))

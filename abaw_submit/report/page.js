@@ -1,6 +1,7 @@
 "use strict";
 // Draws the charts when they come into view, sorts and opens tables, searches, and runs the players.
 const THEME = JSON.parse(document.getElementById("theme").textContent);
+const FACES = JSON.parse(document.getElementById("face-strips").textContent);
 const OPTIONS = { renderer: "svg", actions: false, logLevel: 1, tooltip: { theme: "page" } };
 // on a narrow screen, legends take a line for each name and labels are cut earlier
 const theme = (width) => ({ ...THEME, legend: { ...THEME.legend, columns: Math.max(1, Math.floor(width / 175)) },
@@ -52,7 +53,7 @@ class TrackPlayer {
   constructor(figure) {
     this.figure = figure;
     this.data = JSON.parse(figure.querySelector("script").textContent);
-    this.va = this.data.task === "VA";
+    this.va = this.data.kind === "clip";
     this.at = 0;
     this.pick = figure.querySelector(".track");
     this.data.tracks.forEach((t, k) => this.pick.add(new Option(t.name, k)));
@@ -102,8 +103,8 @@ class TrackPlayer {
   truthAt(k, o) {
     const bytes = this.track.bytes.truth;
     if (this.va) return this.score(bytes[k * 2 + o]);
-    const value = this.data.task === "EXPR" ? bytes[k] : bytes[k * this.data.columns.length + o];
-    return value === 255 ? null : this.data.task === "EXPR" ? Number(value === o) : value;
+    const value = this.data.kind === "argmax" ? bytes[k] : bytes[k * this.data.columns.length + o];
+    return value === 255 ? null : this.data.kind === "argmax" ? Number(value === o) : value;
   }
   spans(bit) {
     // stretches of time where a bit of the state is not set
@@ -198,7 +199,7 @@ class TrackPlayer {
     this.face(t.time[this.at]);
   }
   face(time) {
-    const box = this.figure.querySelector(".face"), t = this.track;
+    const box = this.figure.querySelector(".face"), t = FACES[this.track.name] ?? {};
     box.hidden = !t.faces;
     if (!t.faces) return;
     let k = t.at.findIndex((v) => v > time);

@@ -14,6 +14,7 @@ from abaw_submit import __version__
 from abaw_submit.charts import THEME
 from abaw_submit.extras import require
 from abaw_submit.report.blocks import Player, Section
+from abaw_submit.report.confusion_part import confusion_section
 from abaw_submit.report.drift_part import drift_section
 from abaw_submit.report.find import Run, TaskRun, selection
 from abaw_submit.report.ledgers import TrackLedger, decoding_table, ledger_section, read_ledgers
@@ -24,7 +25,6 @@ from abaw_submit.report.run_part import crops_section, stages_section, submissio
 from abaw_submit.report.scoreboard import Board
 from abaw_submit.report.scores_part import (
     ablation_section,
-    confusion_section,
     folds_section,
     no_truth_section,
     official_section,
@@ -33,8 +33,9 @@ from abaw_submit.report.scores_part import (
 )
 from abaw_submit.report.tables_part import ablation_tables, balance_table_of
 from abaw_submit.report.timeline import player_data
-from abaw_submit.report.tracks_part import tracks_section, weight_in_total
+from abaw_submit.report.tracks_part import tracks_section, worst_first
 from abaw_submit.store import machine
+from abaw_submit.tasks import Task
 
 
 def page(
@@ -61,7 +62,34 @@ def page(
     if faces:
         require("`report --faces`", ["faces"])
     ledgers = read_ledgers(run.work / "crops")
-    sections = [_task_section(run, task, boards, annotations, ledgers, faces) for task in run.tasks]
+    results = {
+        task.task.name: read_results(task, annotations)
+        for task in run.tasks
+        if annotations is not None and task.task.name in boards
+    }
+    players = {
+        name: player_data(found, run.layout.crops, worst_first(found))
+        for name, found in results.items()
+        if found is not None
+    }
+    strips, note = {}, ""
+    if faces:
+        from abaw_submit.report.sprites import face_strips
+
+        shown = [track["name"] for data in players.values() for track in data["tracks"]]
+        found_faces = face_strips(shown, run.layout.crops)
+        strips, note = dict(found_faces.strips), found_faces.note
+    sections = [
+        _task_section(
+            run,
+            task,
+            boards.get(task.task.name),
+            results.get(task.task.name),
+            ledgers,
+            _player_section(players[task.task.name], task.task, note) if task.task.name in players else None,
+        )
+        for task in run.tasks
+    ]
     faces_part = ledger_section(ledgers, decoding_table(run.work / "crops")) if ledgers else None
     parts = [p for p in (faces_part, crops_section(run)) if p]
     sections.append(Section("The run", [], [*parts, stages_section(run)]))
@@ -76,20 +104,19 @@ def page(
         cards=_cards(run, boards),
         sections=sections,
         faces=faces,
+        strips=strips,
     )
 
 
 def _task_section(
     run: Run,
     task: TaskRun,
-    boards: dict[str, Board],
-    annotations: Path | None,
+    board: Board | None,
+    results: Results | None,
     ledgers: dict[str, TrackLedger],
-    faces: bool,
+    player: Section | None,
 ) -> Section:
-    name = task.task.name
-    board, choice = boards.get(name), selection(task)
-    results = read_results(task, annotations) if annotations is not None and board is not None else None
+    choice = selection(task)
     parts: list[Section | None] = []
     if board is not None and results is not None:
         parts += [
@@ -101,7 +128,7 @@ def _task_section(
             ablation_tables(run.work, task.task),
             balance_table_of(run, task.task),
             confusion_section(results),
-            _player_section(run, results, faces),
+            player,
             tracks_section(results, ledgers),
             drift_section(task, results),
         ]
@@ -109,18 +136,10 @@ def _task_section(
         parts.append(no_truth_section(task))
     parts.append(recipe_section(task.task, choice) if choice else None)
     parts += [training_section(task), submission_section(task)]
-    return Section(name, [], [p for p in parts if p is not None])
+    return Section(task.task.name, [], [p for p in parts if p is not None])
 
 
-def _player_section(run: Run, results: Results, faces: bool) -> Section:
-    weight = weight_in_total(results)
-    order = sorted(results.tracks, key=lambda t: (weight[t], t))
-    crops = run.work / "crops"
-    data = player_data(results, crops, order)
-    if faces:
-        from abaw_submit.report.sprites import add_sprites
-
-        add_sprites(data, crops)
+def _player_section(data: dict[str, Any], task: Task, note: str) -> Section:
     shown = len(data["tracks"])
     all_of_them = (
         "All tracks"
@@ -130,9 +149,9 @@ def _player_section(run: Run, results: Results, faces: bool) -> Section:
     caption = (
         f"{all_of_them}, worst first. Move over the chart to read values; drag to move in time, hold Shift"
         " and turn the wheel to zoom, double-click for the whole track. Shaded: rows without a label. Grey"
-        " line at the foot: rows that show no face."
+        f" line at the foot: rows that show no face. {note}"
     )
-    return Section("See the errors", [Player(results.task.key, data, caption)], prefix=results.task.name)
+    return Section("See the errors", [Player(task.key, data, caption.strip())], prefix=task.name)
 
 
 def _cards(run: Run, boards: dict[str, Board]) -> list[dict[str, str]]:

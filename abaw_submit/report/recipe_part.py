@@ -14,8 +14,8 @@ def recipe_section(task: Task, choice: dict[str, Any]) -> Section:
     """Steps, windows, reliability, members."""
     kept = ", ".join(choice["steps_kept"]) or "none"
     intro = (
-        f"Of the steps {', '.join(choice['steps_tried'])}, kept: {kept}. A step is kept only if it gains"
-        " more than its uncertainty on recordings that it was not fitted on."
+        f"Of the steps {', '.join(choice['steps_tried'])}, kept: {kept}. A step is kept if, on recordings"
+        " that it was not fitted on, it gains at least what the table below calls wanted."
     )
     windows = charts.windows(choice)
     parts: list[tuple[str, Sequence[Block]]] = [

@@ -116,13 +116,7 @@ def _track(task: Task, truth: Annotation, scores: npt.NDArray[Any]) -> F64:
 
 def _constant(task: Task, truth: dict[str, Annotation], tracks: list[str]) -> F64:
     """The best constant: all AUs present, the most frequent expression, the mean of V and A."""
-    values = np.concatenate([truth[t].values[truth[t].valid] for t in tracks])
-    if task.name == "AU":
-        label = np.ones(values.shape[1])
-    elif task.name == "EXPR":
-        label = np.array([np.bincount(values[:, 0].astype(int)).argmax()], float)
-    else:
-        label = values.mean(axis=0)
+    label = task.kind.constant(np.concatenate([truth[t].values[truth[t].valid] for t in tracks]))
     return np.stack(
         [
             statistics(task, a.values, np.broadcast_to(label, a.values.shape), a.valid)

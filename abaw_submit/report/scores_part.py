@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from abaw_submit import charts, metrics
 from abaw_submit.arrays import F64
 from abaw_submit.corpus.official import OFFICIAL
@@ -141,12 +139,11 @@ def outputs_section(board: Board) -> Section:
         [n.name, *(f"{v:.3f}" for v in n.score.per_output.values()), f"{n.score.total:.3f}"]
         for n in board.lines
     ]
-    what = {"AU": "action unit", "EXPR": "expression", "VA": "dimension"}[board.task.name]
     return Section(
-        f"Per {what}",
+        f"Per {board.task.kind.output_word}",
         [
             Chart(
-                charts.dots(rows, _unit(board.task)),
+                charts.dots(rows, board.task.kind.measure),
                 "Each line of the board. A click in the legend shows one alone.",
             ),
             Table(head, cells),
@@ -175,8 +172,8 @@ def folds_section(results: Results) -> Section:
             Table(
                 ["validation tracks of", *task.columns, "mean", "tracks"],
                 rows,
-                f"{_unit(task)} of the TMF on each fold's held-out tracks. The pooled line is computed over"
-                " all rows at once, so it is not the mean of the folds. A fold's score says little about"
+                f"{task.kind.measure} of the TMF on each fold's held-out tracks. The pooled line is computed"
+                " over all rows at once, so it is not the mean of the folds. A fold's score says little about"
                 " its test score: average the folds, do not pick one.",
             )
         ],
@@ -223,84 +220,6 @@ def _best_filters(choice: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     return best
 
 
-def confusion_section(results: Results) -> Section:
-    """What is taken for what."""
-    task = results.task
-    if task.name == "VA":
-        return Section("Truth against prediction", _densities(results), prefix=task.name)
-    stats = results.statistics(results.processed).sum(axis=0)
-    if task.name == "AU":
-        return Section("Right and wrong, per action unit", [_au_table(task, stats)], prefix=task.name)
-    rows = stats / np.maximum(stats.sum(axis=1, keepdims=True), 1)
-    cells = [
-        {
-            "y": truth,
-            "x": said,
-            "share": float(rows[i, j]),
-            "text": f"{rows[i, j]:.0%}",
-            "count": int(stats[i, j]),
-        }
-        for i, truth in enumerate(task.columns)
-        for j, said in enumerate(task.columns)
-    ]
-    worst = max((c for c in cells if c["x"] != c["y"]), key=lambda c: float(str(c["count"])))
-    caption = (
-        "Each line is one true expression; its cells say what it was taken for, and add up to 100 %. The"
-        f" commonest mistake: {worst['y']} taken for {worst['x']}, {worst['count']:,} rows."
-    )
-    return Section(
-        "Confusion matrix", [Chart(charts.heat(cells, "predicted", "true"), caption)], prefix=task.name
-    )
-
-
-def _au_table(task: Task, stats: F64) -> Table:
-    rows = []
-    for name, (tp, fp, fn, tn) in zip(task.columns, stats, strict=True):
-        precision, recall = tp / max(tp + fp, 1), tp / max(tp + fn, 1)
-        f1 = 2 * tp / max(2 * tp + fp + fn, 1)
-        shares = [
-            f"{(tp + fn) / max(tp + fp + fn + tn, 1):.1%}",
-            f"{(tp + fp) / max(tp + fp + fn + tn, 1):.1%}",
-        ]
-        counts = [f"{int(v):,}" for v in (tp, fp, fn, tn)]
-        rows.append([name, f"{f1:.3f}", f"{precision:.3f}", f"{recall:.3f}", *shares, *counts])
-    head = ["", "F1", "precision", "recall", "truly there", "said to be there"]
-    return Table(
-        [*head, "hits", "false alarms", "misses", "rightly absent"],
-        rows,
-        "Out of fold, with the recipe. An action unit said to be there much more often than it is has a"
-        " threshold that is too low.",
-    )
-
-
-def _densities(results: Results) -> list[Block]:
-    truth, values = results.pooled(results.processed)
-    blocks: list[Block] = []
-    edges = np.linspace(-1, 1, 21)
-    for k, name in enumerate(results.task.columns):
-        counts, _, _ = np.histogram2d(truth[:, k], np.clip(values[:, k], -1, 1), bins=[edges, edges])
-        top = max(counts.max(), 1)
-        rows = [
-            {
-                "x0": float(edges[i].round(2)),
-                "x1": float(edges[i + 1].round(2)),
-                "y0": float(edges[j].round(2)),
-                "y1": float(edges[j + 1].round(2)),
-                "share": float((counts[i, j] / top).round(4)),
-                "count": int(counts[i, j]),
-            }
-            for i, j in np.argwhere(counts > 0)
-        ]
-        slope = np.polyfit(truth[:, k], values[:, k], 1)[0] if truth[:, k].std() else 0.0
-        caption = (
-            f"{name.capitalize()}: how many rows have which truth and which prediction. The dashed line is a"
-            f" perfect prediction. Predictions rise {slope:.2f} for each 1.00 of truth; well below 1 means"
-            " that they are too cautious."
-        )
-        blocks.append(Chart(charts.binned(rows, f"true {name}", f"predicted {name}"), caption))
-    return blocks
-
-
 def _scored(results: Results, scores: Scores, tracks: list[str]) -> metrics.Score:
     groups = [sibling_group(t) for t in tracks]
     stats = results.statistics(scores, tracks)
@@ -321,10 +240,6 @@ def _point(name: str, value: float, bounds: tuple[float, float], kind: str) -> d
 
 def _span(entry: dict[str, Any]) -> str:
     return "{:.3f} … {:.3f}".format(*entry["interval"])
-
-
-def _unit(task: Task) -> str:
-    return "CCC" if task.name == "VA" else "F1"
 
 
 def no_truth_section(run: TaskRun) -> Section:

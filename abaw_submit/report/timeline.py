@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import U8
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
+from abaw_submit.decisions import Decision
 from abaw_submit.report.results import Results
 from abaw_submit.tasks import Task
 
@@ -49,7 +50,8 @@ def player_data(results: Results, crops: Path, order: Sequence[str]) -> dict[str
         "task": task.name,
         "columns": list(task.columns),
         "recipe": results.has_recipe,
-        "low": -1 if task.name == "VA" else 0,
+        "low": task.kind.low,
+        "kind": task.decision.value,
         "tracks": [
             _track(results, track, track_times(crops, track, len(results.raw[track]))) for track in chosen
         ],
@@ -96,7 +98,7 @@ def _track(results: Results, track: str, times: Times) -> dict[str, Any]:
     starts = np.arange(0, rows, step)
     middle = np.minimum(starts + step // 2, rows - 1)
     state = truth.valid[middle].astype(np.uint8) + 2 * times.found[middle].astype(np.uint8)
-    low = -1.0 if task.name == "VA" else 0.0
+    low = task.kind.low
     out = {
         "name": track,
         "rows": rows,
@@ -124,7 +126,8 @@ def _bytes(values: npt.NDArray[np.float64], low: float) -> U8:
 
 def _truth(task: Task, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> U8:
     """VA as scores; AU and EXPR as they are; NONE where there is no label."""
-    known = _bytes(values.astype(np.float64), -1.0) if task.name == "VA" else values.astype(np.uint8)
+    values = values.astype(np.float64)
+    known = _bytes(values, task.kind.low) if task.decision is Decision.CLIP else values.astype(np.uint8)
     return np.where(valid[:, None], known, NONE).astype(np.uint8)
 
 

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from abaw_submit import charts, metrics
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.report.blocks import Chart, Section, Table
 from abaw_submit.report.ledgers import TrackLedger
 from abaw_submit.report.results import Results
@@ -19,13 +21,7 @@ OPEN_ROWS = 12
 def track_scores(results: Results) -> dict[str, float]:
     """Each track's own score: mean CCC, accuracy of the expression, or mean F1 of the AUs it has."""
     stats = results.statistics(results.processed)
-    name = results.task.name
-    if name == "VA":
-        values = metrics.ccc_of(stats).mean(axis=1)
-    elif name == "EXPR":
-        values = np.trace(stats, axis1=1, axis2=2) / np.maximum(stats.sum(axis=(1, 2)), 1)
-    else:
-        values = _mean_f1(stats)
+    values = OWN[results.task.decision][1](stats)
     return dict(zip(results.tracks, values.tolist(), strict=True))
 
 
@@ -37,12 +33,34 @@ def _mean_f1(stats: F64) -> F64:
     return np.asarray(np.where(there.any(axis=1), f1.sum(axis=1) / np.maximum(there.sum(axis=1), 1), 1.0))
 
 
+def _share_right(stats: F64) -> F64:
+    return np.asarray(np.trace(stats, axis1=1, axis2=2) / np.maximum(stats.sum(axis=(1, 2)), 1))
+
+
+def _mean_ccc(stats: F64) -> F64:
+    return np.asarray(metrics.ccc_of(stats).mean(axis=1))
+
+
+# a track's own score by kind of labels: its name, and how it comes from the sums (tracks, …)
+OWN: dict[Decision, tuple[str, Callable[[F64], F64]]] = {
+    Decision.CLIP: ("mean CCC", _mean_ccc),
+    Decision.ARGMAX: ("share right", _share_right),
+    Decision.THRESHOLD: ("mean F1", _mean_f1),
+}
+
+
 def weight_in_total(results: Results) -> dict[str, float]:
     """What the pooled score loses without a track: below 0 for tracks that pull it down."""
     stats = results.statistics(results.processed)
     whole = float(metrics.total(results.task, stats.sum(axis=0)))
     without = metrics.total(results.task, stats.sum(axis=0) - stats)
     return dict(zip(results.tracks, (whole - without).tolist(), strict=True))
+
+
+def worst_first(results: Results) -> list[str]:
+    """The tracks by what they are worth to the pooled score."""
+    weight = weight_in_total(results)
+    return sorted(results.tracks, key=lambda track: (weight[track], track))
 
 
 def tracks_section(results: Results, ledgers: dict[str, TrackLedger]) -> Section:
@@ -66,7 +84,7 @@ def tracks_section(results: Results, ledgers: dict[str, TrackLedger]) -> Section
         )
         if ledger is not None:
             points.append(_point(track, own[track], ledger, int(truth.valid.sum()), truth.subset))
-    name = {"VA": "mean CCC", "EXPR": "share right", "AU": "mean F1"}[results.task.name]
+    name = OWN[results.task.decision][0]
     head = ["track", name, "worth to the total", "rows", "labelled", "face seen", "fold", "official set"]
     blocks: list[Table | Chart] = [
         Table(

@@ -45,7 +45,7 @@ def check_run(plan: Plan, due: Sequence[Unit], say: Callable[[str], None]) -> No
         if finding.state == "missing" and finding not in missing:
             say(f"Note: {finding.what}: {finding.detail}. The rest goes on.")
     if missing:
-        lines = [f"{f.what}: {f.detail}. {f.fix}".rstrip() for f in missing]
+        lines = [f"{f.what}: {f.detail.rstrip('.')}. {f.fix}".rstrip() for f in missing]
         raise UserError(f"Run {plan.run.name} cannot be made: " + "\n  ".join(lines))
 
 

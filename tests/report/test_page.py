@@ -13,13 +13,13 @@ from abaw_submit.cli import cli
 from abaw_submit.corpus.annotations import Annotation, read_annotation_set
 from abaw_submit.metrics import ccc
 from abaw_submit.report.blocks import Chart, Table
+from abaw_submit.report.confusion_part import confusion_section
 from abaw_submit.report.drift_part import drift_section, outlying
 from abaw_submit.report.find import selection
 from abaw_submit.report.results import Results, read_results
 from abaw_submit.report.scoreboard import board, crossfitted
 from abaw_submit.report.scores_part import (
     ablation_section,
-    confusion_section,
     folds_section,
     official_section,
     scores_section,
@@ -178,7 +178,7 @@ def test_the_command_writes_one_file_with_everything_and_nothing_from_outside(wh
         "How to make it again",
     ):
         assert f">{title}</h" in html
-    assert "faces" not in json.loads(_players(html)[0])["tracks"][0]  # only on request
+    assert _faces(html) == {}  # only on request
 
 
 def _players(html):
@@ -187,19 +187,42 @@ def _players(html):
     )
 
 
+def _faces(html):
+    return json.loads(re.search(r'<script id="face-strips" type="application/json">(.*?)</script>', html)[1])
+
+
 def test_faces_come_only_on_request(whole_run, tmp_path):
     out = tmp_path / "report.html"
     write = ["report", "--run", str(whole_run / "work/one"), "--annotations", str(whole_run / "annotations")]
     CliRunner().invoke(cli, [*write, "--out", str(out), "--faces"], catch_exceptions=False)
     html = out.read_text(encoding="utf-8")
-    track = json.loads(_players(html)[0])["tracks"][0]
-    assert track["faces"].startswith("data:image/jpeg;base64,")
-    assert track["at"] == [0, 1, 2, 3, 4, 5]  # one a second
+    strip = _faces(html)["video1"]
+    assert strip["faces"].startswith("data:image/webp;base64,")
+    assert strip["at"] == [0, 1, 2, 3, 4, 5]  # one a second
+    assert "The faces are one a second." in html
     assert "do not pass it on" in html
 
 
-def test_the_page_of_a_run_without_annotations_says_so(whole_run, tmp_path):
+def test_the_annotations_are_those_the_recipes_were_chosen_by(whole_run, tmp_path, monkeypatch):
+    """The run by its name, from the folder it lies in."""
+    monkeypatch.chdir(whole_run)
+    out = tmp_path / "report.html"
+    done = CliRunner().invoke(cli, ["report", "--run", "one", "--out", str(out)], catch_exceptions=False)
+    assert "Nothing is scored here" not in out.read_text(encoding="utf-8")
+    assert "No annotations" not in done.output
+
+
+def test_the_page_of_a_run_without_annotations_says_so(whole_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("abaw_submit.report.find.annotations_of", lambda run: None)
     out = tmp_path / "report.html"
     args = ["report", "--run", str(whole_run / "work/one"), "--out", str(out)]
-    CliRunner().invoke(cli, args, catch_exceptions=False)
+    done = CliRunner().invoke(cli, args, catch_exceptions=False)
     assert "Nothing is scored here" in out.read_text(encoding="utf-8")
+    assert "No annotations are known (--annotations)" in done.output
+
+
+def test_a_run_that_is_not_there_is_refused_with_those_that_are(whole_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(whole_run)
+    done = CliRunner().invoke(cli, ["report", "--run", "two", "--out", str(tmp_path / "x.html")])
+    assert done.exit_code != 0
+    assert "Runs there: one" in str(done.exception)
