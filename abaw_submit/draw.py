@@ -10,6 +10,7 @@ from abaw_submit.charts import THEME, Spec
 from abaw_submit.store import write_text
 
 WIDTH_PX = 640
+_UNPRINTABLE = "\ufffd"
 _PLAIN_FONT = "sans-serif"  # the page's own falls back differently on every machine
 # the light page, as in report/style.css
 _LIGHT = {
@@ -66,9 +67,12 @@ def _coloured(spec: Any) -> Any:
         return [_coloured(part) for part in spec]
     if isinstance(spec, dict):
         return {key: _coloured(value) for key, value in spec.items()}
-    if isinstance(spec, str) and spec.startswith("var(--"):
-        return _LIGHT[spec[6:-1]]
-    return spec
+    if not isinstance(spec, str):
+        return spec
+    if spec.startswith("var(--"):
+        return _LIGHT.get(spec[6:-1], spec)  # a name may look like a colour
+    # what is no character of XML ends the whole process in vl-convert
+    return "".join(c if c.isprintable() else _UNPRINTABLE for c in spec)
 
 
 def _lines(caption: str, width: int = 100) -> list[str]:

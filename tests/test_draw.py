@@ -25,6 +25,25 @@ def test_a_chart_has_its_caption_its_series_and_no_names_of_the_page_in_it(tmp_p
     assert "#3b75af" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["$x^{2}$", "a,b", "a\nb", "n" * 250, "e\u0301", "\udcff\udcfe", "var(--evil)", "var(--c1)"],
+        *["<script>", "a.b[c]", "datum.x", "\x01\x1b[2J", "%s{0}", '"]', "\\", "&amp;", "\ufffe"],
+    ],
+)
+def test_any_name_is_drawn_whatever_is_in_it(tmp_path, name):
+    points = [{"name": n, "x": 1, "y": 2, "size": 3, "series": n} for n in (name, "other")]
+    rows = [{"x": x, "y": x, "series": n} for n in (name, "other") for x in range(2)]
+    path = draw(
+        tmp_path / "x.svg",
+        [(name, charts.scatter(points, name, "y")), ("", charts.lines(rows, "x", "y"))],
+        name,
+    )
+    shown = "#3b75af" if name == "var(--c1)" else "".join(c if c.isprintable() else "\ufffd" for c in name)
+    assert texts(path).count(shown) >= 3  # the title of the chart, of an axis, and in a legend
+
+
 def test_the_same_charts_give_the_same_bytes(tmp_path):
     made = [draw(tmp_path / f"{k}.svg", [("", charts.lines(LINES, "x", "y"))], "") for k in range(2)]
     assert made[0].read_bytes() == made[1].read_bytes()

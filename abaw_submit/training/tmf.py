@@ -223,8 +223,18 @@ def load_sequence(checkpoint: Path) -> tuple[SequenceNetwork, dict[str, Any]]:
     if sizes is None or not (checkpoint / WEIGHTS_NAME).is_file():
         raise UserError(f"{checkpoint} is not a checkpoint of `abaw-submit train`.")
     state = read_weights(checkpoint / WEIGHTS_NAME)
-    named = zip(config["features"]["extractors"], config["features"]["dims"], strict=True)
-    streams = [Stream(extractor, dim, kind_of(extractor)) for extractor, dim in named]
-    model = build_model(streams, any_task(config["train"]["task"]), SequenceSize(**sizes))
-    model.load_state_dict(state)
-    return model.eval(), config
+    try:
+        named = zip(config["features"]["extractors"], config["features"]["dims"], strict=True)
+        streams = [Stream(extractor, dim, kind_of(extractor)) for extractor, dim in named]
+        model = build_model(streams, any_task(config["train"]["task"]), SequenceSize(**sizes))
+        model.load_state_dict(state)
+        trained = {"stride_rows": 0, "fold": "", **config["train"]}  # neither is in older checkpoints
+        rows, stride = trained["clip_rows"], trained["stride_rows"]
+        if not (type(rows) is type(stride) is int and rows > 0 <= stride):
+            raise ValueError(f"clips of {rows} rows, {stride} apart")
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        text = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"{checkpoint}: config.toml and {WEIGHTS_NAME} do not make a model ({text}). Train it again."
+        ) from None
+    return model.eval(), {**config, "train": trained}

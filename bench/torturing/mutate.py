@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import multiprocessing
+import os
 import resource
 import signal
 import sys
@@ -140,6 +141,7 @@ def _work(name: str, first: int, count: int, seed: int, told: object) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     clock = _Clock()
     sys.stderr = sys.stdout = io.StringIO()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libjpeg writes there itself
     import logging
 
     logging.disable(logging.CRITICAL)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from torturing.layouts import checkpoints, more_media, score_layouts
+
 Reader = tuple[Path, Callable[[Path], Any]]
 TRACKS = {"102": 30, "video2_left": 25}
 
@@ -188,7 +190,8 @@ def _decode(path: Path) -> int:
 def all_readers(root: Path) -> dict[str, Reader]:
     """All of them, their files below `root`."""
     found: dict[str, Reader] = {}
-    for part in (text_files, array_files, submission_files, media_files):
+    parts = (text_files, array_files, submission_files, media_files, score_layouts, checkpoints, more_media)
+    for part in parts:
         folder = root / part.__name__
         folder.mkdir(parents=True)
         found.update(part(folder))

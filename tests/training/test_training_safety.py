@@ -12,10 +12,14 @@ import pytest
 
 from abaw_submit.corpus.annotations import read_annotation_set
 from abaw_submit.errors import UserError
-from abaw_submit.models.checkpoint import LAST_NAME, read_last, write_last
+from abaw_submit.models.checkpoint import LAST_NAME, read_last, write_config, write_last, write_weights
+from abaw_submit.models.sequence.registry import build_model
+from abaw_submit.models.sequence.streams import Stream
+from abaw_submit.models.settings import SequenceSize
 from abaw_submit.scratch import scratch_array
 from abaw_submit.tasks import VA
 from abaw_submit.training.folds import Fold, make_splits, write_splits
+from abaw_submit.training.tmf import load_sequence
 from abaw_submit.training.tracks import read_division
 
 TMF = (
@@ -175,3 +179,32 @@ def test_a_stop_or_a_kill_ends_the_workers_of_extract_too(corpus, tmp_path, how)
     assert "Traceback" not in said
     ended, _, _ = select.select(busy, [], [], 10)  # a process's file descriptor is ready when it has ended
     assert set(ended) == set(busy)
+
+
+WRONG = {
+    "clip_rows of the wrong type": {"train": {"clip_rows": "16"}},
+    "clips of no rows": {"train": {"clip_rows": 0}},
+    "a fraction of a row": {"train": {"stride_rows": 0.5}},
+    "an unknown setting": {"sequence": {"nonsense": 1}},
+    "a size that does not fit the weights": {"sequence": {"model_dim": 8}},
+    "a setting of the wrong type": {"sequence": {"layers": "two"}},
+    "dims of the wrong type": {"features": {"dims": "4"}},
+    "features without dims": {"features": {"extractors": 7}},
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_a_checkpoint_with_a_damaged_config_is_refused_in_words(tmp_path, change):
+    size = SequenceSize(model="gru", model_dim=16, layers=1)
+    sections = {
+        "train": {"task": "VA", "clip_rows": 16},
+        "sequence": dataclasses.asdict(size),
+        "features": {"extractors": ["x"], "dims": [4]},
+    }
+    write_weights(tmp_path, build_model([Stream("x", 4, "picture")], VA, size).state_dict())
+    write_config(tmp_path, sections)
+    assert load_sequence(tmp_path)[1]["train"]["stride_rows"] == 0
+    write_config(tmp_path, {name: {**sections[name], **change.get(name, {})} for name in sections})
+    with pytest.raises(UserError, match=str(tmp_path)) as told:
+        load_sequence(tmp_path)
+    assert len(str(told.value).splitlines()) <= 3

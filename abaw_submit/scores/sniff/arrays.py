@@ -23,6 +23,7 @@ from abaw_submit.scores.sniff.borrowed import read_frame, read_torch
 from abaw_submit.scores.sniff.names import stem_of
 from abaw_submit.scores.sniff.pickles import read_pickle
 from abaw_submit.scores.sniff.table import matrix_table
+from abaw_submit.textfile import read_utf8
 
 _MAGIC = (
     (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", "torch"),  # before torch 1.6
@@ -197,7 +198,7 @@ def _hdf5(path: Path) -> dict[str, Any]:
 
 
 def _json(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_utf8(path)
     try:
         return json.loads(text)
     except RecursionError:
