@@ -133,7 +133,8 @@ def crop_corpus(
             "overrides": [asdict(o) for o in overrides],
         },
         inputs=[path for job in jobs for path in (job.video, job.table) if path is not None],
-        reads=[*paths, *rows_from],
+        reads=[*rows_from, *(paths if any(job.pictures for job in jobs) else ())],
+        searches=paths,
         recognises=recognise,
     )
     if shard is not None:

@@ -118,7 +118,8 @@ def _stage(
             "crops": [known[track] for track in tracks] if known else None,
         },
         inputs=[*recorded, *weight_files(job.source), *videos_of(tracks, videos if job.listens else ())],
-        reads=[crops, *videos],
+        reads=[crops],
+        searches=videos,
         recognises=is_features_file,
     )
 

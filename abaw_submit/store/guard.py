@@ -96,18 +96,25 @@ def refuse_foreign_content(path: Path, own: Callable[[Path], bool] | None = None
             )
 
 
-def refuse_overlap(out: Path, inputs: Sequence[Path]) -> None:
+def refuse_overlap(out: Path, inputs: Sequence[Path], searched: Sequence[Path] = ()) -> None:
     """Refuse an output that is an input, lies inside one, or holds one.
+
+    Args:
+        out: the output.
+        inputs: files and folders that are read whole.
+        searched: folders in which only files of some kind are looked for, such as videos: an output may
+            lie beside those (`crop . --out crops`); what was found there is among the inputs.
 
     Raises:
         UserError: naming both.
     """
     target = out.resolve()
-    for path in inputs:
+    beside = {path.resolve() for path in searched} - {path.resolve() for path in inputs}
+    for path in (*inputs, *searched):
         source = path.resolve()
         if target == source:
             raise UserError(f"--out {out} is what is read, {path}. Give another --out.")
-        if source in target.parents and path.is_dir():
+        if source in target.parents and source not in beside and path.is_dir():
             raise UserError(f"--out {out} lies inside what is read, {path}. Give a place outside it.")
         if target in source.parents:
             raise UserError(f"--out {out} holds what is read, {path}. Give another --out.")

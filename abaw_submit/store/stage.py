@@ -52,6 +52,7 @@ class Stage:
         inputs: files and folders read; a folder with a record is identified by that record.
         reads: more that is read and known by the settings (millions of pictures): only kept from being
             overwritten.
+        searches: folders searched for inputs of one kind; the output may lie in one, beside them.
         recognises: says of an entry of an output folder that has no record that this stage makes such; where
             all of them are such, the folder may be taken over.
 
@@ -68,12 +69,13 @@ class Stage:
         settings: Mapping[str, Any],
         inputs: Sequence[Path | str],
         reads: Sequence[Path | str] = (),
+        searches: Sequence[Path | str] = (),
         recognises: Callable[[Path], bool] | None = None,
     ) -> None:
         self.name, self.out = name, Path(out)
         self.settings = json.loads(json.dumps(dict(settings), default=plain))
         self.inputs = [Path(p) for p in inputs]
-        refuse_overlap(self.out, [*self.inputs, *(Path(p) for p in reads)])
+        refuse_overlap(self.out, [*self.inputs, *map(Path, reads)], list(map(Path, searches)))
         refuse_foreign_output(name, self.out, recognises)
         self._identities = {str(p): identify(p) for p in self.inputs}
         # paths are left out: the same bytes elsewhere are the same input

@@ -126,3 +126,23 @@ def test_a_damaged_record_is_no_record(tmp_path):
             damage if isinstance(damage, bytes) else damage.encode()
         )
         assert read_record(tmp_path / "out") is None
+
+
+def test_an_output_may_lie_beside_what_is_looked_for_in_a_folder(tmp_path):
+    """`crop . --out crops`: of the folder that is searched for videos, only those and itself are read."""
+    write_text(tmp_path / "videos" / "sub" / "a.mp4", "a")
+    where = {"inputs": [tmp_path / "videos" / "sub" / "a.mp4"], "searches": [tmp_path / "videos"]}
+    one = stage(tmp_path / "videos" / "crops", **where)
+    with one:
+        write_text(one.out / "x.txt", "x")
+        one.output(one.out / "x.txt")
+    for out, message in (
+        ("videos", "holds what is read"),
+        ("videos/sub", "holds what is read"),
+        ("videos/sub/a.mp4", "is what is read"),
+        (".", "holds what is read"),
+    ):
+        with pytest.raises(UserError, match=message):
+            stage(tmp_path / out, **where)
+    with pytest.raises(UserError, match="lies inside what is read"):
+        stage(tmp_path / "videos" / "crops2", **{**where, "reads": [tmp_path / "videos"]})
