@@ -156,6 +156,11 @@ class Layout:
         return self.work / "stages"
 
     @property
+    def states(self) -> Path:
+        """How each job goes, or went the last time."""
+        return self.stages / "state"
+
+    @property
     def plan(self) -> Path:
         """The plan of the last run."""
         return self.stages / "plan.json"

@@ -65,6 +65,9 @@ GROUPS = {
 }
 
 
+_HELP = ["-h", "--help"]
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands' names and help without importing them."""
 
@@ -76,6 +79,8 @@ class LazyGroup(click.Group):
             return None
         module, function, _ = COMMANDS[cmd_name]
         command: click.Command = getattr(import_module(f"abaw_submit.cli.{module}"), function)
+        # its own, not the group's: Click keeps the help option of the first context a command is given
+        command.context_settings.setdefault("help_option_names", _HELP)
         return command
 
     def resolve_command(
@@ -98,7 +103,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "ABAW"},
+    context_settings={"help_option_names": _HELP, "auto_envvar_prefix": "ABAW"},
 )
 @click.version_option(__version__, prog_name="abaw-submit")
 def cli() -> None:

@@ -22,6 +22,13 @@ SHOWN_FAILURES = 20
 @click.option("--out", type=OUT_PATH, required=True, help="Folder of the <track>.h5 files to write.")
 @click.option("--checkpoint", help="The extractor's weights: folder, file or name.")
 @click.option(
+    "--also",
+    type=(str, OUT_PATH),
+    multiple=True,
+    metavar="CHECKPOINT FOLDER",
+    help="More weights and the folder for what they say, over one reading of the crops; may be repeated.",
+)
+@click.option(
     "--tracks", multiple=True, help="Only these: list, template, annotation folder or track; may be repeated."
 )
 @jobs_option
@@ -48,6 +55,7 @@ def extract(
     videos: tuple[Path, ...],
     out: Path,
     checkpoint: str | None,
+    also: tuple[tuple[str, Path], ...],
     tracks: tuple[str, ...],
     jobs: int,
     shard: str | None,
@@ -62,21 +70,25 @@ def extract(
 
     Visual extractors look at the crops; rows without one are marked not valid. Audio extractors listen to
     the videos, aligned by time with the rows; rows without sound are marked not valid. Tracks that are
-    up to date are kept. With a GPU, --jobs threads decode for it.
+    up to date are kept. With a GPU, --jobs threads decode for it. With --also, the encoders of several
+    folds look at the crops in one reading; each folder gets what it would get alone.
 
     \b
     Example: abaw-submit extract --extractor mae --checkpoint checkpoints/demo/va/encoder_0 --crops crops/ --out features/mae
     """  # noqa: E501 - a command to copy
     from abaw_submit.corpus.tracklists import named_tracks
-    from abaw_submit.features.extract import extract as work
+    from abaw_submit.features.extract import extract_several as work
     from abaw_submit.features.job import Extraction
 
     options = weight_options_of(said)
-    job = Extraction(
-        extractor, out, checkpoint, batch, device, precision, options=options, views=views, merge=merge_views
-    )
-    report = work(
-        job,
+    wanted = [
+        Extraction(
+            extractor, to, weights, batch, device, precision, options=options, views=views, merge=merge_views
+        )
+        for weights, to in ((checkpoint, out), *also)
+    ]
+    reports = work(
+        wanted,
         crops,
         videos=videos,
         tracks=named_tracks(tracks),
@@ -84,23 +96,22 @@ def extract(
         shard=shard,
         progress=progress,
     )
-    if not report.fresh:
-        click.echo(f"{out} is up to date.")
-        return
-    for note in report.notes:
-        click.echo(f"weights: {note}", err=True)
-    done = [r for r in report.results if r.problem is None]
-    rows, valid = sum(r.rows for r in done), sum(r.valid_rows for r in done)
-    new = sum(r.written for r in done)
-    click.echo(f"{out}: {len(done)} tracks ({new} new), {rows} rows, {valid} of them valid.")
-    _list_failures(report.failures, "could not be extracted")
-
-
-def _list_failures(failures: list[tuple[str, str]], what: str) -> None:
-    for track, why in failures[:SHOWN_FAILURES]:
+    failures: dict[str, str] = {}  # mostly the same tracks for all: their crops cannot be read
+    for job, report in zip(wanted, reports, strict=True):
+        if not report.fresh:
+            click.echo(f"{job.out} is up to date.")
+            continue
+        for note in report.notes:
+            click.echo(f"weights: {note}", err=True)
+        done = [r for r in report.results if r.problem is None]
+        rows, valid = sum(r.rows for r in done), sum(r.valid_rows for r in done)
+        new = sum(r.written for r in done)
+        click.echo(f"{job.out}: {len(done)} tracks ({new} new), {rows} rows, {valid} of them valid.")
+        failures.update(report.failures)
+    for track, why in list(failures.items())[:SHOWN_FAILURES]:
         click.echo(f"{track}: {why}", err=True)
     if failures:
-        raise ProblemsFound(f"{len(failures)} tracks {what}; the rest is done.")
+        raise ProblemsFound(f"{len(failures)} tracks could not be extracted; the rest is done.")
 
 
 @click.command(cls=Command)

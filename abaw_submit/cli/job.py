@@ -18,15 +18,15 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from abaw_submit.store import read_record, record_path
+from abaw_submit.store import read_record
 from abaw_submit.workers import stop_workers
 from abaw_submit.workflow.commands import unit_commands
 from abaw_submit.workflow.devices import one_device
 from abaw_submit.workflow.identity import unit_files
 from abaw_submit.workflow.launch import THREAD_VARIABLES
-from abaw_submit.workflow.plan import CODE, Plan
+from abaw_submit.workflow.plan import Plan
 from abaw_submit.workflow.stamp import failures, write_stamp
-from abaw_submit.workflow.state import JobState, heartbeat, read_state
+from abaw_submit.workflow.state import JobState, heartbeat
 from abaw_submit.workflow.units import GPU_STAGES, Unit, unit_results
 
 _VALIDATION = re.compile(r"validation (.+?) (-?\d+\.\d+)\.")
@@ -50,12 +50,10 @@ def main() -> None:
     with one_device(devices) as device:
         if device:
             os.environ["CUDA_VISIBLE_DEVICES"] = device
-        before, began = read_state(place), time.time()
-        state = JobState("running", socket.gethostname(), os.getpid(), CODE[unit.stage], device, began)
+        began = time.time()
+        state = JobState("running", socket.gethostname(), os.getpid(), device, began)
         state.write(place)
         with heartbeat(place, plan.owner):
-            if before is not None and before.code not in (0, CODE[unit.stage]):
-                _forget(plan, unit)
             files = unit_files(plan.layout, unit)
             with _into(log):
                 ok = all(_run(command, plan, unit) for command in _commands(plan, unit, given.jobs))
@@ -67,7 +65,6 @@ def main() -> None:
             "done" if ok else "failed",
             state.host,
             state.pid,
-            state.code,
             device,
             began,
             round(time.time() - began, 2),
@@ -92,7 +89,7 @@ def _run(command: list[str], plan: Plan, unit: Unit) -> bool:
         command_line()
     except SystemExit as ended:
         code = ended.code
-    except Exception:
+    except Exception:  # nobody sees this process: whatever happens must stand in the log, and fail the job
         traceback.print_exc()
         code = 3
     else:
@@ -100,12 +97,6 @@ def _run(command: list[str], plan: Plan, unit: Unit) -> bool:
     sys.stdout.flush()
     sys.stderr.flush()
     return code in (0, None) or (code == 1 and bool(failures(plan, unit)))
-
-
-def _forget(plan: Plan, unit: Unit) -> None:
-    """Another version of the code made what is there: without its record it is made again."""
-    for path in unit_results(plan.layout, unit):
-        record_path(path).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from abaw_submit.cli import COMMANDS
+from abaw_submit.cli import cli
 from abaw_submit.errors import UserError
 from abaw_submit.workflow.commands import unit_commands
 from abaw_submit.workflow.identity import media_identity
@@ -64,10 +63,10 @@ def resolve_settings(layout: RunLayout, config: Path) -> tuple[dict[str, dict[st
 def _options(arguments: list[str], config: Path) -> tuple[dict[str, Any], int | None]:
     """A command's options that were not given in `arguments`, and its --jobs, from everywhere else."""
     name, *rest = arguments
-    module, function, _ = COMMANDS[name]
-    command: click.Command = getattr(import_module(f"abaw_submit.cli.{module}"), function)
+    parent = click.Context(cli, info_name="abaw-submit", **cli.context_settings)
+    command = cli.get_command(parent, name)
+    assert command is not None
     given = {option for word in rest if (option := _option(command, word)) is not None}
-    parent = click.Context(click.Group("abaw-submit"), info_name="abaw-submit", auto_envvar_prefix="ABAW")
     words = _without_jobs(_with_any_paths(command, rest, config))
     try:
         context = command.make_context(name, words, parent=parent)

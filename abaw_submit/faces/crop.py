@@ -32,7 +32,7 @@ from abaw_submit.faces.sample import see
 from abaw_submit.faces.settings import CropSettings
 from abaw_submit.faces.timeline import SLACK_ROWS, Timeline, by_order, timeline
 from abaw_submit.faces.video import Look, VideoFaces, follow_video
-from abaw_submit.store import Owner, atomic_path, fingerprint, sha256_file, write_json
+from abaw_submit.store import VERSIONS, Owner, atomic_path, fingerprint, sha256_file, write_json
 
 TRACK_RECORD = "crops.json"
 _TRACK_FIELDS = {
@@ -47,7 +47,7 @@ _TRACK_FIELDS = {
 }
 _TRACK_FIELDS |= {"lost", "without_row"}
 _CROP = re.compile(r"\d{5,}\.jpg")
-ALGORITHM = 2  # raise it when the same settings would give other bytes
+ALGORITHM = VERSIONS["crop"]
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from abaw_submit.models.speech import running_mean, select_layers
 from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.models.weights.speech import load_speech
 from abaw_submit.models.weights.speech_families import layer_groups
-from abaw_submit.store import fingerprint
+from abaw_submit.store import VERSIONS, fingerprint
 
-VERSION = 3  # raise it when the numbers change
+VERSION = VERSIONS["extract speech"]
 
 
 class SpeechModel:

@@ -12,9 +12,9 @@ from abaw_submit.audio.align import Window
 from abaw_submit.audio.sound import RATE_HZ
 from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
 from abaw_submit.models.vggish import HOP, PATCH_SAMPLES, load_vggish, log_mel_patches
-from abaw_submit.store import fingerprint
+from abaw_submit.store import VERSIONS, fingerprint
 
-VERSION = 2  # raise it when the numbers change
+VERSION = VERSIONS["extract vggish"]
 HOP_FRAMES = 24  # 0.24 s between patches; rows between two patches are interpolated
 BATCH = 64
 

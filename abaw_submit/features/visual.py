@@ -19,9 +19,9 @@ from abaw_submit.models.device import inference, pick_device, resolve_precision,
 from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.models.weights.pictures import load_encoder
 from abaw_submit.prefetch import ahead
-from abaw_submit.store import fingerprint
+from abaw_submit.store import VERSIONS, fingerprint
 
-VERSION = 2  # raise it when the numbers change
+VERSION = VERSIONS["extract visual"]
 
 
 class VisualExtractor(Protocol):

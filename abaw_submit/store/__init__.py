@@ -12,10 +12,12 @@ from abaw_submit.store.identity import changed_outputs, identify, refuse_changed
 from abaw_submit.store.owner import Owner
 from abaw_submit.store.record import RECORD_NAME, machine, peak_memory_mib, read_record, record_path
 from abaw_submit.store.stage import Stage
+from abaw_submit.store.versions import VERSIONS, version_of
 
 __all__ = [
     "RECORDED",
     "RECORD_NAME",
+    "VERSIONS",
     "Owner",
     "Stage",
     "atomic_path",
@@ -33,6 +35,7 @@ __all__ = [
     "refuse_overlap",
     "remove_leftovers",
     "sha256_file",
+    "version_of",
     "write_json",
     "write_text",
 ]

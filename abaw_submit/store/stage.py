@@ -24,6 +24,7 @@ from abaw_submit.store.hashing import fingerprint, plain, sha256_file
 from abaw_submit.store.identity import changed_outputs, identify
 from abaw_submit.store.owner import Owner, release_all
 from abaw_submit.store.record import RECORD_NAME, machine, peak_memory_mib, read_record, record_path
+from abaw_submit.store.versions import version_of
 
 atexit.register(release_all)
 
@@ -79,7 +80,8 @@ class Stage:
         refuse_foreign_output(name, self.out, recognises)
         self._identities = {str(p): identify(p) for p in self.inputs}
         # paths are left out: the same bytes elsewhere are the same input
-        self.fingerprint = fingerprint(name, self.settings, list(self._identities.values()))
+        identities = list(self._identities.values())
+        self.fingerprint = fingerprint(name, self.settings, identities, version_of(name))
         self.outputs: list[Path] = []
         self.counts: dict[str, float] = {}
         self.failures: list[dict[str, str]] = []

@@ -70,15 +70,19 @@ def _finetune(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 
 def _features(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
-    key, fold = unit.task, unit.part
+    key = unit.task
     wanted = _each("--tracks", [str(annotation_folder(layout, key) or ""), layout.run.template(key)])
-    weights = ["--checkpoint", str(layout.encoder(key, fold)), "--out", str(layout.features(key, fold))]
+    first, *more = [
+        (str(layout.encoder(key, fold)), str(layout.features(key, fold))) for fold in layout.members
+    ]
+    weights = ["--checkpoint", first[0], "--out", first[1]]
+    also = [word for weights_of_fold, out in more for word in ("--also", weights_of_fold, out)]
     crops = ["--crops", str(layout.crops)]
-    return [["extract", "--extractor", "mae", *crops, *wanted, "--jobs", jobs, *weights]]
+    return [["extract", "--extractor", "mae", *crops, *wanted, "--jobs", jobs, *weights, *also]]
 
 
 def _train(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
-    data = [*_inputs(layout, unit), "--annotations", layout.run.annotations]
+    data = [*_inputs(layout, unit.task, unit.part), "--annotations", layout.run.annotations]
     data += [*_fold(layout, unit), *_tests(layout, unit.task)]
     networks = layout.run.networks
     seeds = ["--seeds", str(layout.run.seeds)] if layout.run.seeds > 1 else []
@@ -119,12 +123,12 @@ def _template(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 
 def _predict(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
-    key, fold = unit.task, unit.part
-    data = [*_inputs(layout, unit), "--tracks", str(layout.template(key))]
-    commands = []
-    for folder in layout.run.networks.values():
-        made = str(layout.model(key, fold, folder)), str(layout.member_scores(key, fold, folder))
-        commands.append(["predict", "--checkpoint", made[0], *data, "--out", made[1]])
+    key, commands = unit.task, []
+    for fold in layout.members:
+        data = [*_inputs(layout, key, fold), "--tracks", str(layout.template(key))]
+        for folder in layout.run.networks.values():
+            made = str(layout.model(key, fold, folder)), str(layout.member_scores(key, fold, folder))
+            commands.append(["predict", "--checkpoint", made[0], *data, "--out", made[1]])
     return commands
 
 
@@ -181,9 +185,9 @@ def _tests(layout: RunLayout, key: str) -> list[str]:
     return _each("--tracks", [layout.run.template(key)])
 
 
-def _inputs(layout: RunLayout, unit: Unit) -> list[str]:
-    sounds = [str(layout.sound(s)) for s in (*layout.run.seen, *layout.run.sounds(unit.task))]
-    return _each("--features", [str(layout.features(unit.task, unit.part)), *sounds])
+def _inputs(layout: RunLayout, key: str, fold: str) -> list[str]:
+    sounds = [str(layout.sound(s)) for s in (*layout.run.seen, *layout.run.sounds(key))]
+    return _each("--features", [str(layout.features(key, fold)), *sounds])
 
 
 def _each(option: str, values: list[str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +17,8 @@ from abaw_submit.workflow import launch
 from abaw_submit.workflow.launch import Pending
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.plan import Plan
-from abaw_submit.workflow.stamp import failures, read_stamp
-from abaw_submit.workflow.state import read_state
-from abaw_submit.workflow.units import Unit, stage_units, unit_results
+from abaw_submit.workflow.stamp import failures
+from abaw_submit.workflow.units import Unit, stage_units
 from abaw_submit.workflow.watch import Watch
 
 
@@ -90,7 +88,7 @@ def carry_out(
         if not due:
             return Outcome(0, [], _lost(plan, units))
         check(due)
-        watch = Watch(plan, due, say, verbose=options.verbose)
+        watch = Watch(plan, due, say, units, verbose=options.verbose)
         code = 0
         first = [u for u in due if u.stage == "corpus"]
         if first:  # what comes from outside is known before the graph is drawn
@@ -102,11 +100,9 @@ def carry_out(
             partial = dataclasses.replace(plan, incomplete=True)
             partial.write(plan.layout.plan)
             _make(partial, stage_units(plan.layout, "report"), [], options, watch)
-        watch.look()
+        watch.look(closely=True)
         killed = [] if not code else watch.killed()
         failed = [*watch.failed, *killed]
-        if code == 0 and plan.run.temp:
-            give_up_features(plan, units)
         trouble = launch.log_tail(plan) if code and not failed else ""
         return Outcome(len(watch.ended), failed, _lost(plan, units), trouble)
 
@@ -168,16 +164,3 @@ def run_lock(layout: RunLayout) -> Iterator[None]:
     finally:
         note.unlink(missing_ok=True)
         lock.release()
-
-
-def give_up_features(plan: Plan, units: Sequence[Unit]) -> None:
-    """Delete the visual features whose stamp Snakemake has given up: all that needed them is done."""
-    for unit in units:
-        if unit.stage != "features" or read_stamp(plan, unit) is not None:
-            continue
-        state = read_state(plan.state(unit))
-        if state is None or state.state != "done":
-            continue
-        for folder in unit_results(plan.layout, unit):
-            if folder.is_dir():
-                shutil.rmtree(folder)

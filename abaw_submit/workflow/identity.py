@@ -18,7 +18,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.workflow.commands import annotation_folder
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import EMBEDDING
-from abaw_submit.workflow.units import Unit
+from abaw_submit.workflow.units import Unit, maker_of
 
 ABSENT = "not there"
 
@@ -39,7 +39,9 @@ def unit_files(layout: RunLayout, unit: Unit) -> dict[str, str]:
     tracks = {"annotated tracks": lambda: names_identity(layout, key)} if run.annotations else {}
     weights = {"encoder": lambda: media_identity(run.encoder)} if os.path.exists(run.encoder) else {}
     named = run.embedding.partition("@")[2] or run.embedding
-    embedding = {"embedding": lambda: f"{run.embedding} {media_identity(named)}"}
+    # weights that the run makes itself are the graph's
+    own = run.embedding and maker_of(layout, named) is not None
+    embedding = {"embedding": lambda: run.embedding if own else f"{run.embedding} {media_identity(named)}"}
     table: dict[str, dict[str, Callable[[], str]]] = {
         "crop": {**media, **crops, **rows, "detector": detector_identity},
         "sound": embedding if unit.part == EMBEDDING else media,

@@ -52,7 +52,8 @@ class Pending:
 
 def job_command(plan: str) -> str:
     """The command line of a job, without its stamp, for a rule of the Snakefile."""
-    words = [sys.executable, str(HERE / "hand_over.py"), "--plan", plan]
+    # -S: it needs no packages, and there may be a hundred of them
+    words = [sys.executable, "-S", str(HERE / "hand_over.py"), "--plan", plan]
     return shlex.join(words).replace("{", "{{").replace("}", "}}")
 
 

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit.errors import UserError
-from abaw_submit.store import write_json
+from abaw_submit.store import version_of, write_json
 from abaw_submit.workflow.identity import unit_files
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import RunSettings
-from abaw_submit.workflow.units import STAGES, Unit, stage_units
-
-# raise a stage's number when its code gives other bytes for the same inputs and settings
-CODE = dict.fromkeys(STAGES, 1)
+from abaw_submit.workflow.units import OF_MEMBERS, OF_NETWORKS, RECORDS, STAGES, Unit, stage_units
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,10 @@ class Plan:
         """The settings that can change what a job makes."""
         variant = unit.task or (unit.part if unit.stage == "sound" else "")
         found = self.settings.get(f"{unit.stage}_{variant}", self.settings.get(unit.stage, {}))
-        more: dict[str, Any] = {"code": CODE[unit.stage]}
-        gathers = unit.stage in ("apply", "select", "ensemble", "smooth")
-        if gathers:
+        more: dict[str, Any] = {"code": version_of(*RECORDS.get(unit.stage, (unit.stage,)))}
+        if unit.stage in OF_MEMBERS:
             more["members"] = list(self.layout.members)
-        if (gathers or unit.stage in ("train", "predict")) and len(self.run.networks) > 1:
+        if unit.stage in OF_NETWORKS and len(self.run.networks) > 1:
             more["networks"] = list(self.run.networks)
         return {**found, **more}
 
@@ -80,7 +76,7 @@ class Plan:
 
     def state(self, unit: Unit) -> Path:
         """How the job goes, or went the last time."""
-        return self.layout.stages / "state" / f"{unit.name}.json"
+        return self.layout.states / f"{unit.name}.json"
 
     def log(self, unit: Unit) -> Path:
         """What the job printed."""

@@ -21,7 +21,9 @@ from abaw_submit.extras import missing
 from abaw_submit.layout import Layout
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.workflow.doctor import Finding
+from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import RunSettings, load_run
+from abaw_submit.workflow.units import maker_of
 
 SHOWN = 3  # names given as examples
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -50,7 +52,7 @@ def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
     else:
         findings += [trained_there(run, task) for task in tasks]
     findings += audio_there(run, tasks, read_toml(config))
-    if run.embedding:
+    if run.embedding and maker_of(RunLayout(run), run.embedding.partition("@")[2] or run.embedding) is None:
         findings.append(
             weights_there("embedding", run.embedding, "Correct [run] embedding, or leave it empty.")
         )

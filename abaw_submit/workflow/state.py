@@ -29,7 +29,6 @@ class JobState:
         state: "running", "done" or "failed".
         host: the machine.
         pid: its process.
-        code: the number of the stage's code.
         device: the GPU it was given, or "".
         started: seconds since 1970.
         seconds: how long it took.
@@ -41,7 +40,6 @@ class JobState:
     state: str
     host: str = ""
     pid: int = 0
-    code: int = 0
     device: str = ""
     started: float = 0.0
     seconds: float = 0.0

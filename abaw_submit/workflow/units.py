@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +31,25 @@ STAGES = (
     "submit",
     "report",
 )
-BY_FOLD = ("finetune", "features", "train", "ablate", "predict")
-BY_TASK = ("split", "tables", "template", "ensemble", "smooth", "select", "apply", "submit")
+BY_FOLD = ("finetune", "train", "ablate")
+# of these one job does all folds: the crops are read once, and nothing is imported again
+ALL_FOLDS = ("features", "predict")
+BY_TASK = (*ALL_FOLDS, "split", "tables", "template", "ensemble", "smooth", "select", "apply", "submit")
+OF_MEMBERS = (*ALL_FOLDS, "ensemble", "smooth", "select", "apply")  # these read or make a file for each fold
+OF_NETWORKS = ("train", "predict", "ensemble", "smooth", "select", "apply")  # and for each kind of network
+_EXTRACTORS = ("extract", "extract logmel", "extract visual", "extract vggish", "extract speech")
+# the stages whose code runs in a job, where they are not called like it (`store.versions`)
+RECORDS = {
+    "corpus": ("demo-data",),
+    "sound": _EXTRACTORS,
+    "features": _EXTRACTORS,
+    "plain": _EXTRACTORS,
+    "ablate": ("train",),
+    "tables": ("train", "ablate"),
+    "ensemble": ("select",),
+    "smooth": ("select",),
+    "submit": ("format", "pack"),
+}
 _ONLY_TRAINING = (
     "pretrain",
     "plain",
@@ -146,6 +164,24 @@ def target_units(layout: RunLayout, target: str) -> list[Unit]:
     return [unit for stage in STAGES if stage in stages for unit in stage_units(layout, stage)]
 
 
+def maker_of(layout: RunLayout, path: str) -> Unit | None:
+    """The job of a run that makes a file or folder, such as the weights of its own encoder.
+
+    >>> from abaw_submit.workflow.settings import RunSettings
+    >>> maker_of(RunLayout(RunSettings()), "checkpoints/demo/va/encoder_1/model.safetensors").name
+    'finetune_va_1'
+    """
+    if not path:
+        return None
+    place = Path(os.path.normpath(path))
+    for stage in STAGES:
+        for unit in stage_units(layout, stage):
+            for made in unit_results(layout, unit):
+                if place == made or made in place.parents:
+                    return unit
+    return None
+
+
 def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
     """What a job makes: folders and files with a stage's record, or plain files.
 
@@ -153,8 +189,8 @@ def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
     >>> [p.as_posix() for p in unit_results(RunLayout(RunSettings()), Unit("train", "va", "3"))]
     ['checkpoints/demo/va/fold_3']
     """
-    key = unit.task
-    whole = {
+    key, networks = unit.task, layout.run.networks.values()
+    results = {
         "corpus": lambda: [Path(layout.run.corpus)],
         "crop": lambda: [layout.crops],
         "sound": lambda: [layout.sound(unit.part)],
@@ -162,6 +198,13 @@ def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
         "split": lambda: [layout.splits(key)],
         "plain": lambda: [layout.plain_features],
         "template": lambda: [layout.template(key)],
+        "finetune": lambda: [layout.encoder(key, unit.part)],
+        "features": lambda: [layout.features(key, fold) for fold in layout.members],
+        "train": lambda: [layout.model(key, unit.part, network) for network in networks],
+        "ablate": lambda: [layout.visual_model(key, unit.part)],
+        "predict": lambda: [
+            layout.member_scores(key, fold, network) for fold in layout.members for network in networks
+        ],
         "tables": lambda: [layout.table(key, "folds"), layout.table(key, "filters")],
         "ensemble": lambda: [layout.recipe(key, "ensemble")],
         "smooth": lambda: [layout.recipe(key, "smooth")],
@@ -170,14 +213,4 @@ def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
         "submit": lambda: [layout.prediction(key), layout.zip(key)],
         "report": lambda: [layout.report],
     }
-    if unit.stage in whole:
-        return whole[unit.stage]()
-    if unit.stage in ("train", "predict"):
-        member = layout.model if unit.stage == "train" else layout.member_scores
-        return [member(key, unit.part, folder) for folder in layout.run.networks.values()]
-    place = {
-        "finetune": layout.encoder,
-        "features": layout.features,
-        "ablate": layout.visual_model,
-    }[unit.stage]
-    return [place(key, unit.part)]
+    return results[unit.stage]()

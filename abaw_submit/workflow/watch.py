@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from abaw_submit.workflow.commands import unit_commands
 from abaw_submit.workflow.plan import Plan
 from abaw_submit.workflow.state import JobState, read_state
-from abaw_submit.workflow.units import Unit
+from abaw_submit.workflow.units import Unit, unit_results
 
 _TAIL_LINES = 8
 
@@ -21,21 +22,38 @@ class Watch:
         plan: the run.
         units: the jobs that are expected to run.
         say: prints a line.
+        all_units: the jobs of the target, those that are up to date with them.
         verbose: tell of beginnings too, with the commands.
     """
 
     def __init__(
-        self, plan: Plan, units: Sequence[Unit], say: Callable[[str], None], *, verbose: bool = False
+        self,
+        plan: Plan,
+        units: Sequence[Unit],
+        say: Callable[[str], None],
+        all_units: Sequence[Unit] = (),
+        *,
+        verbose: bool = False,
     ) -> None:
+        self._temporary = [u for u in all_units if u.stage == "features"] if plan.run.temp else []
         self.plan, self.units, self.say, self.verbose = plan, list(units), say, verbose
         self.began = time.time()
         self.ended: dict[Unit, JobState] = {}
         self._begun: set[Unit] = set()
+        self._seen = -1
         self._dates = {unit: _date(plan.state(unit)) for unit in units}
         self._width = max((len(u.label) for u in units), default=0)
 
-    def look(self) -> None:
-        """Say what has changed since the last time."""
+    def look(self, closely: bool = False) -> None:
+        """Say what has changed since the last time.
+
+        Args:
+            closely: even where the folder of the states has its old date (a shared disk may tell it late).
+        """
+        date = _date(self.plan.layout.states)
+        if date == self._seen and not closely:
+            return
+        self._seen = date
         for unit in self.units:
             if unit in self.ended or _date(self.plan.state(unit)) == self._dates[unit]:
                 continue
@@ -48,6 +66,22 @@ class Watch:
                 self._begin(unit)
                 self.ended[unit] = state
                 self._end(unit, state)
+        self.give_up_features()
+
+    def give_up_features(self) -> None:
+        """Delete the visual features whose stamp Snakemake has given up: all that needed them is done.
+
+        A job that has yet to run has no stamp either; what is there from the last time helps it.
+        """
+        for unit in list(self._temporary):
+            if unit in self.units and unit not in self.ended:
+                continue
+            state = read_state(self.plan.state(unit))
+            if state is None or state.state != "done" or self.plan.stamp(unit).exists():
+                continue
+            self._temporary.remove(unit)
+            for folder in unit_results(self.plan.layout, unit):
+                shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def failed(self) -> list[Unit]:

@@ -83,9 +83,9 @@ class Place:
     def run(self, target, *words, **more):
         return self("run", target, "-c", self.config.name, *words, **more)
 
-    def plan(self, *words, target="report"):
+    def plan(self, *words, target="report", env=None):
         """The jobs that would run, by name, each with the reason."""
-        lines = self.run(target, "--dry-run", *words).splitlines()
+        lines = self.run(target, "--dry-run", *words, env=env).splitlines()
         return dict(line[2:].split(": ", 1) for line in lines if line.startswith("# ") and ": " in line)
 
     def change(self, old, new):

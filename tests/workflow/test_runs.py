@@ -104,8 +104,20 @@ def test_features_are_given_up_and_come_back_when_they_are_needed(place):
     assert place.zip() == wanted
     place.change("[train]\nepochs = 1", "[train]\nepochs = 2")
     plan = place.plan()
-    assert plan["features VA, fold 0"] == "not made yet"
+    assert plan["features VA"] == "not made yet"
     assert "finetune VA, fold 0" not in plan
+    place.run("features")  # asked for, they are made again, and stay
+    assert {p.name for p in features.iterdir()} >= {"mae_va_0", "mae_va_1"}
+
+
+def test_features_are_given_up_before_the_run_ends(place):
+    place.change("folds = 2", "folds = 2\ntemp = true")
+    forget_training(place)
+    process = place.start("run", "report", "-c", place.config.name)
+    features = [place.work / "features" / f"mae_va_{k}" for k in (0, 1)]
+    wait_for(lambda: not any(path.exists() for path in features), process)
+    assert state_of(place, "report")["state"] != "done"
+    assert process.wait() == 0, process.communicate()[0]
 
 
 def test_all_that_is_missing_is_said_before_anything_is_made(fresh):
