@@ -89,7 +89,10 @@ def _job(connection: socket.socket) -> None:
     connection.settimeout(None)
     code = 3
     try:
-        sys.argv = ["job", *_receive(connection)]
+        words = _receive(connection)
+        if words is None:
+            os._exit(0)
+        sys.argv = ["job", *words]
         from abaw_submit.cli.job import main as job
 
         job()
@@ -101,12 +104,13 @@ def _job(connection: socket.socket) -> None:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        connection.sendall(bytes([code & 255]))
+        with contextlib.suppress(OSError):  # who asked may be gone
+            connection.sendall(bytes([code & 255]))
         os._exit(0)
 
 
-def _receive(connection: socket.socket) -> list[str]:
-    """The job's arguments; its standard streams become this process's."""
+def _receive(connection: socket.socket) -> list[str] | None:
+    """The job's arguments; its standard streams become this process's. None if the other side hung up."""
     streams = array.array("i")
     data, extra, _, _ = connection.recvmsg(_MAX_BYTES, socket.CMSG_LEN(3 * streams.itemsize))
     for _, _, raw in extra:
@@ -114,9 +118,11 @@ def _receive(connection: socket.socket) -> list[str]:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    length = int.from_bytes(data[:4], "big")
-    while len(data) < 4 + length:
-        data += connection.recv(_MAX_BYTES)
+    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4], "big"):
+        more = connection.recv(_MAX_BYTES)
+        if not more:
+            return None
+        data += more
     return data[4:].decode().split("\0")
 
 

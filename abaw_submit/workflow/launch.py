@@ -6,8 +6,8 @@ import contextlib
 import ctypes
 import os
 import shlex
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +22,7 @@ from abaw_submit.extras import require
 from abaw_submit.workflow.hand_over import SOCKET as WARM_SOCKET
 from abaw_submit.workflow.plan import Plan
 from abaw_submit.workflow.stamp import untrue
+from abaw_submit.workflow.state import alive
 from abaw_submit.workflow.units import HEAVY_STAGES, Unit
 
 HERE = Path(__file__).parent
@@ -154,7 +155,8 @@ def _warm_process(plan: Plan, wanted: bool) -> Iterator[dict[str, str]]:
         yield {}
         return
     remove_dead_sockets(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=_WARM) as folder:  # a socket's path must be short
+    # a socket's path must be short; the number tells other runs whether this one still lives
+    with tempfile.TemporaryDirectory(prefix=f"{_WARM}{os.getpid()}-") as folder:
         address = str(Path(folder) / "warm")
         threads = dict.fromkeys(THREAD_VARIABLES, str(plan.run.threads))
         process = subprocess.Popen(
@@ -171,14 +173,14 @@ def _warm_process(plan: Plan, wanted: bool) -> Iterator[dict[str, str]]:
 
 
 def remove_dead_sockets(folder: Path) -> None:
-    """Remove what runs left that were killed with all their processes: sockets that nobody listens to."""
-    for path in folder.glob(f"{_WARM}*/warm"):
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                path.unlink()
-                path.parent.rmdir()
+    """Remove what runs left that were killed with all their processes.
+
+    A run that lives is not asked: to connect would be to ask its warm process for a job.
+    """
+    for place in folder.glob(f"{_WARM}*-*"):
+        number = place.name.removeprefix(_WARM).partition("-")[0]
+        if number.isdecimal() and not alive(int(number)):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def log_tail(plan: Plan) -> str:

@@ -16,6 +16,13 @@ input()
 """
 
 
+QUICK = """
+from abaw_submit.cli import warm
+warm._MODULES = ()
+warm.main()
+"""
+
+
 def wait_for(condition):
     for _ in range(600):
         if condition():
@@ -35,15 +42,25 @@ def test_it_ends_with_its_run_and_takes_its_folder_along(tmp_path):
 
 
 def test_sockets_of_killed_runs_are_removed_and_live_ones_stay(tmp_path):
-    servers = {}
-    for name in ("abaw-warm-dead", "abaw-warm-live", "other"):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = [f"abaw-warm-{ended.pid}-x", f"abaw-warm-{os.getpid()}-x", "abaw-warm-other", "other"]
+    for name in names:
         (tmp_path / name).mkdir()
-        servers[name] = socket.socket(socket.AF_UNIX)
-        servers[name].bind(str(tmp_path / name / "warm"))
-        servers[name].listen()
-    servers["abaw-warm-dead"].close()
-    servers["other"].close()
-    (tmp_path / "abaw-warm-empty").mkdir()
+        (tmp_path / name / "warm").touch()
     remove_dead_sockets(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["abaw-warm-empty", "abaw-warm-live", "other"]
-    servers["abaw-warm-live"].close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_who_connects_and_asks_for_nothing_leaves_no_process_behind(tmp_path):
+    """It once spun for ever in a child, which kept the run's output open: the run never ended."""
+    address = str(tmp_path / "warm")
+    warm = subprocess.Popen([sys.executable, "-c", QUICK, address], stdout=subprocess.PIPE)
+    assert wait_for(lambda: os.path.exists(address))
+    for sent in (b"", b"\0\0", b"\0\0\1\0word"):
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(address)
+            caller.sendall(sent)
+    os.unlink(address)
+    warm.communicate(timeout=60)  # the pipe is at its end only when no child holds it
+    assert warm.returncode == 0
