@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.resource_tracker import ensure_running
 from typing import Any, TypeVar
 
 from abaw_submit.errors import UserError
@@ -39,6 +40,7 @@ def in_workers(function: Callable[..., R], calls: Sequence[tuple[Any, ...]], job
     parallel = joblib.Parallel(
         jobs, return_as="generator_unordered", initializer=_begin, initargs=(os.getpid(), os.getcwd())
     )
+    ensure_running()  # Python's own helper process, whose start would undo the next line
     try:
         with blocked():  # this process hears Ctrl-C and SIGTERM, and ends its workers
             results = parallel(joblib.delayed(function)(*call) for call in calls)

@@ -61,6 +61,21 @@ def _kill_yourself(really):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+MASKS = """
+from signal import SIG_BLOCK, SIGINT, SIGTERM, SIGUSR1, pthread_sigmask
+from abaw_submit.workers import in_workers
+stops = {SIGINT, SIGTERM, SIGUSR1}
+assert all(stops <= mask for mask in in_workers(pthread_sigmask, [(SIG_BLOCK, ())] * 4, 2))
+assert not stops & pthread_sigmask(SIG_BLOCK, ())
+"""
+
+
+def test_workers_do_not_hear_what_stops_the_program():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", MASKS], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux")
 def test_idle_workers_end_with_a_parent_that_is_killed():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

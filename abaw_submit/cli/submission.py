@@ -152,11 +152,8 @@ def pack(
     """
     from abaw_submit.submission.findings import report_lines
     from abaw_submit.submission.pack import pack as pack_files
-    from abaw_submit.submission.provenance import refuse_edited
 
     task, asked, source = _asked(files, task, template, tracks, rows_from)
-    for file in files:
-        refuse_edited(file)
     report = pack_files(files, out, task, asked, edition, source)
     click.echo("\n".join(report_lines(report)))
     if asked is None:

@@ -153,7 +153,8 @@ class Stage:
         files = sorted(os.path.relpath(path, here) for path in self.earlier)
         write_mark(self.out, {"stage": self.name, "files": files})
         record_path(self.out).unlink(missing_ok=True)
-        remove_leftovers(self.out if self.out.is_dir() else here)
+        remove_leftovers(here, depth=1)  # of what was about to become the output
+        remove_leftovers(self.out)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

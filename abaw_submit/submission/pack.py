@@ -14,7 +14,7 @@ from abaw_submit.store import RECORD_NAME, Stage, atomic_path, sha256_file, writ
 from abaw_submit.submission.check import check
 from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.submission.findings import Report
-from abaw_submit.submission.provenance import provenance
+from abaw_submit.submission.provenance import provenance, refuse_edited
 from abaw_submit.textfile import read_json
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first a zip can name
@@ -49,12 +49,14 @@ def pack(
         The report on the zip.
 
     Raises:
-        ProblemsFound: a check fails; nothing is written.
+        ProblemsFound: a check fails, or a file was edited since its stage wrote it; nothing is written.
         UserError: a file is missing or two have the same name.
     """
     out, members = Path(out), _members(files)
     if out.suffix.lower() != ".zip":
         raise UserError(f"{out} does not end in .zip.")
+    for file in files:
+        refuse_edited(file)
     sources = [path for _, path in members] + ([rows_source] if rows_source else [])
     settings = {"kind": kind, "edition": edition, "names": [name for name, _ in members]}
     stage = Stage("pack", out, settings=settings, inputs=sources)

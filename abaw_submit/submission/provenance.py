@@ -59,10 +59,12 @@ def refuse_edited(path: Path | str) -> None:
 
 
 def edited_since(path: Path | str) -> str:
-    """What is missing or changed in an output that carries a record, in words; "" if nothing is."""
+    """What is missing or changed in an output that a record lists, in words; "" if nothing is."""
     path = Path(path)
     record = read_record(path)
     changed = changed_outputs(path, record) if record is not None and path.exists() else []
+    if record is None and path.is_file() and (record := read_record(path.parent)) is not None:
+        changed = [(file, what) for file, what in changed_outputs(path.parent, record) if file == path]
     if record is None or not changed:
         return ""
     first, what = changed[0]

@@ -104,6 +104,17 @@ def test_what_a_process_killed_just_after_its_record_left_goes_when_nothing_is_t
     holder.communicate("\n", timeout=30)
 
 
+def test_a_folder_half_made_beside_a_finished_one_goes_too(tmp_path):
+    out = tmp_path / "out"
+    worker = started(out)  # the output is there, and has no record yet
+    worker.kill()
+    worker.communicate(timeout=30)
+    (half,) = out.glob(".tmp-*")
+    half.rename(tmp_path / half.name)  # as a run leaves it that was about to replace the whole folder
+    assert start(out).communicate("\n", timeout=30)[0] == "working\nmade it\n"
+    assert hidden(tmp_path) == []
+
+
 def test_leftovers_of_a_living_process_stay(tmp_path):
     worker = started(tmp_path / "out")
     (half,) = (tmp_path / "out").glob(".tmp-*")

@@ -8,6 +8,11 @@ import sys
 import h5py
 import pytest
 
+from abaw_submit.errors import ProblemsFound
+from abaw_submit.store import Stage, write_text
+from abaw_submit.submission.expected import expected_rows
+from abaw_submit.submission.pack import pack
+
 
 def abaw(*words, cwd):
     command = [sys.executable, "-m", "abaw_submit", *map(str, words)]
@@ -54,6 +59,26 @@ def test_an_edited_file_is_not_packed_and_not_valid(made):
     (out / "VA.txt.record.json").unlink()  # the change is wanted
     assert abaw("check", "VA.txt", *words, cwd=out).returncode == 0
     assert abaw("pack", "VA.txt", *words, "--out", "new.zip", cwd=out).returncode == 0
+
+
+def test_an_edited_file_is_not_packed_by_the_library_either(made):
+    out, words = made
+    asked = expected_rows("VA", words[-1])
+    edit(out / "VA.txt", b"0.500000", b"0.600000")
+    with pytest.raises(ProblemsFound, match=r"VA\.txt is changed since `format` wrote it"):
+        pack([out / "VA.txt"], out / "new.zip", "VA", asked)
+    assert not (out / "new.zip").exists()
+
+
+def test_one_edited_file_of_a_folder_is_not_packed(tmp_path):
+    with Stage("format", tmp_path / "VA", settings={}, inputs=[]) as stage:
+        for track in ("102", "103"):
+            write_text(tmp_path / "VA" / f"{track}.txt", "valence,arousal\n0.5,0.5\n")
+        stage.output(tmp_path / "VA")
+    (tmp_path / "VA" / "103.txt").write_text("valence,arousal\n0.5,0.6\n")
+    with pytest.raises(ProblemsFound, match=r"103\.txt is changed since `format` wrote it"):
+        pack([tmp_path / "VA" / "103.txt"], tmp_path / "new.zip", "VA")
+    assert pack([tmp_path / "VA" / "102.txt"], tmp_path / "new.zip", "VA").ok
 
 
 def test_an_edited_zip_is_not_valid_and_is_packed_again(made):

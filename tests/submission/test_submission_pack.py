@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from abaw_submit.errors import ProblemsFound, UserError
-from abaw_submit.store import sha256_file
+from abaw_submit.store import record_path, sha256_file
 from abaw_submit.submission.expected import expected_rows
 from abaw_submit.submission.format import format_files
 from abaw_submit.submission.pack import pack, read_sidecar
@@ -63,9 +63,15 @@ def test_the_sidecar_says_where_everything_came_from(submission, tmp_path):
     assert told["checked_against"]["identity"] == sha256_file(template)
 
 
-def test_a_file_changed_after_format_has_no_provenance(submission, tmp_path):
+def change(path, text):
+    """A change that is wanted: the file is then nobody's but the user's."""
+    path.write_text(text)
+    record_path(path).unlink()
+
+
+def test_a_file_changed_on_purpose_has_no_provenance(submission, tmp_path):
     path, template = submission
-    path.write_text(path.read_text().replace("0.500000", "0.600000"))
+    change(path, path.read_text().replace("0.500000", "0.600000"))
     pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template))
     assert "stage" not in read_sidecar(tmp_path / "s.zip")["files"][0]["from"]
 
@@ -86,7 +92,7 @@ def test_what_fails_the_check_is_not_packed(submission, tmp_path, known):
     path, template = submission
     pack([path], tmp_path / "s.zip", "VA")
     before = (tmp_path / "s.zip").read_bytes()
-    path.write_text(path.read_text().replace("0.500000", "1.500000"))
+    change(path, path.read_text().replace("0.500000", "1.500000"))
     with pytest.raises(ProblemsFound, match=r"Not packed.*range \(1\), first va.txt, line 4: valence is"):
         pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template) if known else None)
     assert (tmp_path / "s.zip").read_bytes() == before
@@ -94,7 +100,7 @@ def test_what_fails_the_check_is_not_packed(submission, tmp_path, known):
 
 def test_an_incomplete_file_is_not_packed(submission, tmp_path):
     path, template = submission
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    change(path, "".join(path.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(ProblemsFound, match="missing row"):
         pack([path], tmp_path / "s.zip", "VA", expected_rows("VA", template))
     assert not (tmp_path / "s.zip").exists()
@@ -108,7 +114,7 @@ def test_packed_once_and_again_when_a_file_changes(submission, tmp_path):
     stamp = (tmp_path / "s.zip").stat().st_mtime_ns
     pack([path], tmp_path / "s.zip", "VA", asked)
     assert (tmp_path / "s.zip").stat().st_mtime_ns == stamp
-    path.write_text(path.read_text().replace("0.500000", "0.400000"))
+    change(path, path.read_text().replace("0.500000", "0.400000"))
     pack([path], tmp_path / "s.zip", "VA", asked)
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         assert b"0.400000" in archive.read("va.txt")
