@@ -114,6 +114,7 @@ def _needs(
     step = int(_setting(config, "finetune", "frame_step", FinetuneSettings().frame_step))
     epochs = int(_setting(config, "finetune", "epochs", FinetuneSettings().epochs))
     tmf_epochs = int(_setting(config, "train", "epochs", TmfSettings().epochs))
+    rows_seen = sum(annotated.values()) * share * models * len(run.networks)
     hours = {
         "cropping (one core)": everything / CROP_ROWS_PER_CORE_S / 3600,
         f"fine-tuning of {len(tasks) * models} encoders (one H100)": frames
@@ -123,7 +124,7 @@ def _needs(
         / FINETUNE_PICTURES_PER_S
         / 3600,
         "visual features (one H100)": sum(seen.values()) * models * work / EXTRACT_PICTURES_PER_S / 3600,
-        "TMF (one H100)": sum(annotated.values()) * share * models * tmf_epochs / TRAIN_ROWS_PER_S / 3600,
+        "sequence models (one H100)": rows_seen * tmf_epochs / TRAIN_ROWS_PER_S / 3600,
     }
     return Needs(everything, disk, hours)
 

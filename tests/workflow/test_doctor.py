@@ -104,6 +104,9 @@ def test_the_size_of_a_run_grows_with_its_folds(corpus):
     assert one.rows == five.rows == 3 * 3 + 2
     assert five.disk_gib["checkpoints"] == pytest.approx(2.5 * one.disk_gib["checkpoints"])
     assert sum(five.hours.values()) > sum(one.hours.values())
+    members = needs(config(corpus, folds=2, models="tmf gru", seeds=3))
+    name = "sequence models (one H100)"
+    assert members.hours[name] == pytest.approx(6 * one.hours[name])
 
 
 def test_the_command_exits_1_and_says_what_is_missing(corpus):
