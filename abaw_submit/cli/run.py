@@ -58,6 +58,9 @@ def run_options(function: F) -> F:
     "--gpus", type=click.IntRange(min=0), help="GPUs to use, one for a job. Default: all there are."
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only show what would be made, and why.")
+@click.option(
+    "--cost", is_flag=True, help="With --dry-run: hours and disk, by a short trial of this machine."
+)
 @click.option("--retry-failed", is_flag=True, help="Make again the jobs of which some items failed.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the commands of each job.")
 @click.option("--draw", type=OUT_PATH, help="Make nothing; draw the graph of the target as an SVG file.")
@@ -69,6 +72,7 @@ def run(
     profile: str | None,
     gpus: int | None,
     dry_run: bool,
+    cost: bool,
     retry_failed: bool,
     verbose: bool,
     draw: Path | None,
@@ -94,8 +98,14 @@ def run(
     if draw is not None:
         _draw(plan, units, draw)
         return
+    if cost and not dry_run:
+        raise click.UsageError("--cost goes with --dry-run.")
     if dry_run:
         _show_plan(plan, units, target)
+        if cost:
+            from abaw_submit.cli.cost import show_cost
+
+            show_cost(plan)
         return
     options = Options(jobs or plan.run.jobs, profile or "", retry_failed, verbose)
     outcome = carry_out(plan, units, options, say=_say, check=lambda due: check_run(plan, due, _say))

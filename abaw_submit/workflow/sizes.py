@@ -20,15 +20,12 @@ from abaw_submit.models.settings import VitSize
 from abaw_submit.tasks import Task, get_task
 from abaw_submit.training.settings import FinetuneSettings, TmfSettings
 from abaw_submit.workflow.doctor import Finding, free_gib
+from abaw_submit.workflow.rates import H100, Rates
 from abaw_submit.workflow.settings import RunSettings, load_run
 
 CROP_BYTES = 12_000  # a face of 224 px as jpg at the default quality; 9 to 14 kB on the seven real clips
 FLOAT16_BYTES = 2
-CROP_ROWS_PER_CORE_S = 350  # two processes on an AMD EPYC, YuNet
-# one NVIDIA H100, ViT-B/16 at 224 px; other sizes are scaled by their arithmetic
-FINETUNE_PICTURES_PER_S = 949
-EXTRACT_PICTURES_PER_S = 818
-TRAIN_ROWS_PER_S = 25_000
+CROPPING = "cropping (one core)"
 VALID_SHARE = {"AU": 0.9, "EXPR": 0.56, "VA": 0.99}  # of the annotated rows; 44 % of EXPR rows carry no label
 
 
@@ -39,12 +36,25 @@ class Needs:
     Attributes:
         rows: rows of all tracks, each once.
         disk_gib: part of the run -> GiB.
-        hours: part of the run -> hours: cropping on one core, the rest on one H100.
+        hours: part of the run -> hours: cropping on one core, the rest on one device.
+        machine: what the rates behind the hours were measured on.
     """
 
     rows: int
     disk_gib: dict[str, float]
     hours: dict[str, float]
+    machine: str = H100.machine
+
+    def table(self) -> list[str]:
+        """Hours and disk of each part, a line each, and their sums."""
+        both = [(name, f"{value:10.2f} h") for name, value in self.hours.items()]
+        both += [(f"{name} on disk", f"{value:10.2f} GiB") for name, value in self.disk_gib.items()]
+        device = sum(value for name, value in self.hours.items() if name != CROPPING)
+        both += [
+            (f"all but cropping ({self.machine})", f"{device:10.2f} h"),
+            ("disk beside the crops", f"{sum(self.disk_gib.values()) - self.disk_gib['crops']:10.2f} GiB"),
+        ]
+        return [f"{name:<48}{value}" for name, value in both]
 
     def findings(self, disk: Path) -> list[Finding]:
         """The disk against what is free, and the hours, as `doctor` says them."""
@@ -56,16 +66,17 @@ class Needs:
         hours = ", ".join(f"{name} {_time(value)}" for name, value in self.hours.items())
         return [
             Finding("disk for this run", "ok" if fits else "missing", detail, fix),
-            Finding("time for this run", "note", f"about {hours}"),
+            Finding("time for this run", "note", f"about {hours} on {self.machine}"),
         ]
 
 
-def needs(config: Path, run: RunSettings | None = None) -> Needs | None:
+def needs(config: Path, run: RunSettings | None = None, rates: Rates | None = None) -> Needs | None:
     """What the run of a config takes, or None where its rows cannot be known yet.
 
     Args:
         config: a TOML file with a `[run]` section.
         run: that section, if something of it was replaced on the command line.
+        rates: of the machine, for the encoder of this config; None: those of an H100.
     """
     run = run or load_run(config)
     tasks = [get_task(name) for name in run.tasks.split()]
@@ -76,7 +87,7 @@ def needs(config: Path, run: RunSettings | None = None) -> Needs | None:
     everything = {track: n for both in rows.values() for part in both for track, n in part.items()}
     if not everything:
         return None
-    return _needs(run, tasks, rows, sum(everything.values()), read_toml(config))
+    return _needs(run, tasks, rows, sum(everything.values()), read_toml(config), rates)
 
 
 def _rows(run: RunSettings, task: Task) -> tuple[dict[str, int], dict[str, int]]:
@@ -93,8 +104,10 @@ def _needs(
     rows: dict[str, tuple[dict[str, int], dict[str, int]]],
     everything: int,
     config: dict[str, Any],
+    given: Rates | None,
 ) -> Needs:
-    size = _vit(config)
+    size = encoder_size(config)
+    rates = given or H100.for_size(size)
     models = run.folds + run.official
     annotated = {t.key: sum(rows[t.key][0].values()) for t in tasks}
     seen = {t.key: annotated[t.key] + sum(rows[t.key][1].values()) for t in tasks}
@@ -108,7 +121,6 @@ def _needs(
         # the weights, and the state to go on from: weights and AdamW's two moments
         "checkpoints": len(tasks) * models * parameters * 4 * 4 / gib,
     }
-    work = parameters * (size.img_size_px / size.patch_px) ** 2 / (12 * 12 * 768**2 * 14**2)
     share = (run.folds - 1) / run.folds if run.folds > 1 else 1.0
     frames = sum(annotated[t.key] * VALID_SHARE[t.name] for t in tasks) * share * models
     step = int(_setting(config, "finetune", "frame_step", FinetuneSettings().frame_step))
@@ -116,20 +128,15 @@ def _needs(
     tmf_epochs = int(_setting(config, "train", "epochs", TmfSettings().epochs))
     rows_seen = sum(annotated.values()) * share * models * len(run.networks)
     hours = {
-        "cropping (one core)": everything / CROP_ROWS_PER_CORE_S / 3600,
-        f"fine-tuning of {len(tasks) * models} encoders (one H100)": frames
-        * epochs
-        / step
-        * work
-        / FINETUNE_PICTURES_PER_S
-        / 3600,
-        "visual features (one H100)": sum(seen.values()) * models * work / EXTRACT_PICTURES_PER_S / 3600,
-        "sequence models (one H100)": rows_seen * tmf_epochs / TRAIN_ROWS_PER_S / 3600,
+        CROPPING: everything / rates.crop / 3600,
+        f"fine-tuning of {len(tasks) * models} encoders": frames * epochs / step / rates.finetune / 3600,
+        "visual features": sum(seen.values()) * models / rates.extract / 3600,
+        "sequence models": rows_seen * tmf_epochs / rates.train / 3600,
     }
-    return Needs(everything, disk, hours)
+    return Needs(everything, disk, hours, rates.machine)
 
 
-def _vit(config: dict[str, Any]) -> VitSize:
+def encoder_size(config: dict[str, Any]) -> VitSize:
     """The size of the encoder that is pre-trained; published weights are taken to be ViT-B/16."""
     fields = VitSize.__dataclass_fields__
     return VitSize(**{k: v for k, v in config.get("pretrain", {}).items() if k in fields})
