@@ -105,7 +105,7 @@ def test_the_size_of_a_run_grows_with_its_folds(corpus):
     assert five.disk_gib["checkpoints"] == pytest.approx(2.5 * one.disk_gib["checkpoints"])
     assert sum(five.hours.values()) > sum(one.hours.values())
     members = needs(config(corpus, folds=2, models="tmf gru", seeds=3))
-    name = "sequence models (one H100)"
+    name = "sequence models"
     assert members.hours[name] == pytest.approx(6 * one.hours[name])
 
 
