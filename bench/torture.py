@@ -147,7 +147,7 @@ class Torture:
         """Hostile files and names, as real processes."""
         if not self.amount.hostile:
             return
-        count = hostile.torture(self.root, self.root / "hostile", self.amount.hostile)
+        count = hostile.torture(self.root, self.root / "hostile", self.amount.hostile, self.seed)
         peaks = {"s": count.longest_s, "MiB": count.peak_mib}
         self.add(Line("hostile files and names", count.runs, {"refused": count.refused}, peaks, count.bad))
 

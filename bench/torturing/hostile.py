@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import h5py
+import numpy as np
 
 from torturing.kills import wrong_words
 from torturing.load import PROGRAM
@@ -35,6 +40,8 @@ TEXTS = {
     "null": b"null",
     "numbers": b"1e999,nan\n" * 1000,
     "html": b"<html><body>404</body></html>",
+    "lists": b"[" + b"[]," * 5_000_000 + b"[]]",
+    "long names": b"\n".join(b"x" * 250 + b"/%05d.jpg,0.5,0.5" % k for k in range(2000)),
     "pickle": b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02id\x85R.",
 }
 
@@ -67,6 +74,21 @@ def commands(root: Path, path: Path, out: Path) -> Iterator[list[str]]:
     yield ["crop", str(root / "videos"), "--detector", "haar", "--overrides", p, "--out", o]
     yield ["crop", p, "--detector", "haar", "--out", o]
     yield ["verify", p]
+    yield ["weights", p]
+    yield ["import-features", p, "--crops", str(made / "crops"), "--name", "x", "--out", o]
+    yield [
+        "predict",
+        "--checkpoint",
+        p,
+        "--features",
+        str(made / "mine"),
+        "--tracks",
+        str(template),
+        "--out",
+        o,
+    ]
+    yield ["select", *va, "--scores", f"m={p}", "--truth", annotations, "--out", o]
+    yield ["show", p, "--run", str(made), "--csv", f"{o}.csv"]
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -92,18 +114,34 @@ def files(folder: Path) -> Iterator[Path]:
         for number in range(3000):
             archive.writestr(f"{number}.txt", "image_location,valence,arousal\n102/00001.jpg,0,0\n")
     yield folder / "many.zip"
+    zeros = zlib.compress(bytes(1 << 26))
+    with h5py.File(folder / "bomb.h5", "w") as file:
+        file.attrs["task"], file.attrs["columns"] = "VA", ["valence", "arousal"]
+        data = file.create_dataset("a", (1 << 29, 2), "f4", chunks=(1 << 23, 2), compression="gzip")
+        for first in range(0, 1 << 29, 1 << 23):
+            data.id.write_direct_chunk((first, 0), zeros)
+    yield folder / "bomb.h5"
+    header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 27, 2)}
+    with (
+        zipfile.ZipFile(folder / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("102.npy", "w", force_zip64=True) as handle,
+    ):
+        np.lib.format.write_array_header_1_0(handle, header)
+        for _ in range(1 << 6):
+            handle.write(bytes(1 << 24))
+    yield folder / "bomb.npz"
 
 
-def torture(root: Path, folder: Path, most: int) -> Count:
-    """Commands with hostile files, then with hostile names; at most so many."""
+def torture(root: Path, folder: Path, most: int, seed: int) -> Count:
+    """Commands with hostile files, so many of all pairs by chance, and hostile names."""
     count = Count()
     pairs = [
         words
         for path in files(folder / "files")
         for words in commands(root, path, folder / "out" / path.stem)
     ]
-    step = max(1, len(pairs) // max(1, most - len(NAMES)))
-    for words in pairs[::step]:
+    most = min(len(pairs), max(0, most - len(NAMES)))
+    for words in random.Random(seed).sample(pairs, most):
         _one(words, count)
     for name in NAMES:
         place = os.fsencode(str(folder / "names")) + b"/" + os.fsencode(name)

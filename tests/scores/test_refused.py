@@ -239,6 +239,11 @@ class TestArrays:
             refused(tmp_path / name, message)
 
 
+def test_a_line_without_end_is_refused_before_it_is_split(tmp_path):
+    (tmp_path / "x.txt").write_bytes(b"valence,arousal\n0.5,0.5\n" + b"1," * (1 << 22) + b"1\n")
+    refused(tmp_path / "x.txt", "line 3: more than 8,388,608 bytes in one line")
+
+
 class TestHdf5:
     def test_links_out_of_the_file_are_not_followed(self, tmp_path):
         with h5py.File(tmp_path / "other.h5", "w") as file:

@@ -23,6 +23,7 @@ from abaw_submit.tasks import Task
 
 _SAMPLE = 200  # lines that decide about the form; all lines are then held to it
 _SPACES = re.compile(rb"[ \t]+")
+_LONGEST_LINE = 1 << 23  # 26,000 frames of 12 scores in one row are 4 MB
 _EDGES = re.compile(rb"(?m)^[ \t]+|[ \t]+$")
 
 
@@ -94,6 +95,11 @@ def _lines(raw: bytes, where: str) -> tuple[Index, Index]:
     if not last:
         raise UserError(f"{where} is empty. Remove it, or put the scores in.")
     starts, ends = starts[:last], ends[:last]
+    longest = int(np.argmax(ends - starts))
+    if ends[longest] - starts[longest] > _LONGEST_LINE:
+        raise UserError(
+            f"{where}, line {longest + 1}: more than {_LONGEST_LINE:,} bytes in one line; expected rows of scores."
+        )
     narrow = np.flatnonzero(ends - starts <= np.median(ends - starts) / 4 + 1)
     for index in narrow:
         if not raw[starts[index] : ends[index]].strip():
