@@ -98,7 +98,8 @@ def _lines(raw: bytes, where: str) -> tuple[Index, Index]:
     longest = int(np.argmax(ends - starts))
     if ends[longest] - starts[longest] > _LONGEST_LINE:
         raise UserError(
-            f"{where}, line {longest + 1}: more than {_LONGEST_LINE:,} bytes in one line; expected rows of scores."
+            f"{where}, line {longest + 1}: more than {_LONGEST_LINE:,} bytes in one line;"
+            " expected rows of scores."
         )
     narrow = np.flatnonzero(ends - starts <= np.median(ends - starts) / 4 + 1)
     for index in narrow:
