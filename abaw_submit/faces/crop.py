@@ -35,17 +35,11 @@ from abaw_submit.faces.video import Look, VideoFaces, follow_video
 from abaw_submit.store import VERSIONS, Owner, atomic_path, fingerprint, sha256_file, write_json
 
 TRACK_RECORD = "crops.json"
-_TRACK_FIELDS = {
-    "fingerprint",
-    "decoded",
-    "official",
-    "rows",
-    "found",
-    "filled",
-    "longest_gap",
-    "bad_packets",
-}
-_TRACK_FIELDS |= {"lost", "without_row"}
+SUMMARY_COLUMNS = (
+    *("decoded", "official", "rows", "found", "filled", "longest_gap"),
+    *("bad_packets", "lost", "without_row"),
+)
+_TRACK_FIELDS = {"fingerprint", *SUMMARY_COLUMNS}
 _CROP = re.compile(r"\d{5,}\.jpg")
 ALGORITHM = VERSIONS["crop"]
 

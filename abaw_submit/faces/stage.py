@@ -13,6 +13,7 @@ from abaw_submit.corpus.tracks import list_videos, odd_name
 from abaw_submit.errors import UserError
 from abaw_submit.faces.adopt import find_sources, plan_adoption
 from abaw_submit.faces.crop import (
+    SUMMARY_COLUMNS,
     TRACK_RECORD,
     CropResult,
     CropTask,
@@ -31,17 +32,6 @@ from abaw_submit.store import Stage, write_text
 from abaw_submit.workers import in_workers
 
 SUMMARY_NAME = "summary.csv"
-SUMMARY_COLUMNS = (
-    "decoded",
-    "official",
-    "rows",
-    "found",
-    "filled",
-    "longest_gap",
-    "bad_packets",
-    "lost",
-    "without_row",
-)
 
 
 @dataclass(frozen=True)
