@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from abaw_submit.cli.common import IN_DIR, IN_PATH, OUT_PATH, Command, jobs_option, json_option
+from abaw_submit.cli.profile import profile_option
 from abaw_submit.cli.progress import progress
 from abaw_submit.cli.weights import weight_options, weight_options_of
 from abaw_submit.errors import ProblemsFound
@@ -49,6 +50,7 @@ SHOWN_FAILURES = 20
     default="mean",
     help="keep: beside the first, for training.",
 )
+@profile_option
 def extract(
     extractor: str,
     crops: Path,

@@ -19,6 +19,7 @@ from abaw_submit.cli.common import (
     collect,
     settings_options,
 )
+from abaw_submit.cli.profile import profile_option
 from abaw_submit.cli.progress import progress
 from abaw_submit.models.settings import DecoderSize, SequenceSize, VitSize
 from abaw_submit.tasks import Task
@@ -49,6 +50,7 @@ _fold_option = click.option("--fold", default="official", help='Name of the fold
 @click.option(
     "--not-aff-wild2", is_flag=True, help="The crops look like Aff-Wild2's, and are not: go on with them."
 )
+@profile_option
 def pretrain(crops: Path, out: Path, start: Path | None, not_aff_wild2: bool, **options: Any) -> None:
     """Pre-train a masked autoencoder on a folder of face pictures (jpg, png, at any depth).
 
@@ -82,6 +84,7 @@ def pretrain(crops: Path, out: Path, start: Path | None, not_aff_wild2: bool, **
 @click.option("--out", type=OUT_PATH, required=True, help="Checkpoint folder to make.")
 @settings_options(VitSize)
 @settings_options(FinetuneSettings)
+@profile_option
 def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None:
     """Fine-tune the encoder on single frames of one task; write its validation and test scores.
 
@@ -116,6 +119,7 @@ def finetune(task: Task, out: Path, encoder: str | None, **options: Any) -> None
 )
 @settings_options(SequenceSize)
 @settings_options(TmfSettings)
+@profile_option
 def train(task: Task, out: Path, seeds: int, **options: Any) -> None:
     """Train a sequence model (the paper's TMF, or another) of one fold; write its scores.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -113,4 +115,11 @@ def _write(job: Extraction, track: str, key: str, views: F16, valid: Mask, time_
     elif len(views) > 1:
         kept = views[1:]
     path = feature_path(job.out, track)
-    write_features(path, values, valid, time_s, extractor=job.extractor, fingerprint=key, views=kept)
+    with _timed_writing():
+        write_features(path, values, valid, time_s, extractor=job.extractor, fingerprint=key, views=kept)
+
+
+def _timed_writing() -> AbstractContextManager[None]:
+    """Counts as writing in a profile; without torch there is none (extractors that need no weights)."""
+    profiling = sys.modules.get("abaw_submit.models.profiling")
+    return profiling.part("writing") if profiling is not None else nullcontext()

@@ -16,6 +16,7 @@ from abaw_submit.corpus.crops import crop_path, decode_crop, read_crop
 from abaw_submit.corpus.ledger import Ledger, read_ledger
 from abaw_submit.features.views import view_of
 from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
+from abaw_submit.models.profiling import part as timed
 from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.models.weights.pictures import load_encoder
 from abaw_submit.prefetch import ahead
@@ -125,18 +126,21 @@ def visual_features(
         pictures = {look: np.empty((len(part), look[0], look[0], 3), np.uint8) for look in looks}
         for at, row in enumerate(part.tolist()):
             path = crop_path(folder, row)
-            data = read_crop(path)
-            for size_px in {size_px for size_px, _ in looks}:
-                crop = decode_crop(data, size_px, str(path))
-                for look in looks:
-                    if look[0] == size_px:
-                        pictures[look][at] = view_of(crop, look[1], row)
+            with timed("reading"):
+                data = read_crop(path)
+            with timed("decoding"):
+                for size_px in {size_px for size_px, _ in looks}:
+                    crop = decode_crop(data, size_px, str(path))
+                    for look in looks:
+                        if look[0] == size_px:
+                            pictures[look][at] = view_of(crop, look[1], row)
         return pictures
 
     with ThreadPoolExecutor(threads) as pool:
         for part, pictures in zip(batches, ahead(pool, load, batches, threads + 1), strict=True):
             for values, (extractor, views) in zip(made, asked, strict=True):
                 for view in range(1, views + 1):
-                    vectors = extractor(pictures[extractor.size_px, view])
+                    with timed("computing"):
+                        vectors = extractor(pictures[extractor.size_px, view])
                     values[view - 1, part - 1] = np.clip(vectors, -FLOAT16_MAX, FLOAT16_MAX)
     return made, ledger

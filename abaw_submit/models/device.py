@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from abaw_submit.errors import UserError, suggest
+from abaw_submit.models.profiling import part as timed
 
 _TYPES = {"no": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -70,7 +71,8 @@ def copy_ahead(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A host tensor on a device, by a copy that runs beside what the device computes."""
     if device.type == "cpu":
         return tensor
-    return tensor.pin_memory().to(device, non_blocking=True)
+    with timed("copying"):
+        return tensor.pin_memory().to(device, non_blocking=True)
 
 
 class Later:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from abaw_submit.arrays import F16, Index
 from abaw_submit.models.device import copy_ahead
+from abaw_submit.models.profiling import part as timed
 from abaw_submit.scratch import RowStore
 from abaw_submit.training.memory import free_bytes
 from abaw_submit.training.table import FeatureTable
@@ -114,9 +115,10 @@ class Clips:
 
     def _read(self, store: RowStore, starts: Index, counts: Index) -> Tensor:
         values: F16 = np.empty((len(starts), self.clip_rows, store.dim), np.float16)
-        for clip, first, count in zip(values, starts.tolist(), counts.tolist(), strict=True):
-            store.read_into(clip[:count], first)
-            clip[count:] = 0
+        with timed("reading"):
+            for clip, first, count in zip(values, starts.tolist(), counts.tolist(), strict=True):
+                store.read_into(clip[:count], first)
+                clip[count:] = 0
         return copy_ahead(torch.from_numpy(values), self.device)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from abaw_submit.arrays import Index
 from abaw_submit.models.checkpoint import read_last, write_last
+from abaw_submit.models.profiling import part as timed
 from abaw_submit.prefetch import prefetched
 from abaw_submit.progress import quiet
 from abaw_submit.signals import Terminated, deferred
@@ -170,7 +171,8 @@ class _Run:
             "losses": losses,
             **{k: getattr(self, k) for k in ("epoch", "step", "steps", "done", "history")},
         }
-        write_last(self.job.folder, state)
+        with timed("writing"):
+            write_last(self.job.folder, state)
 
     def note(self) -> str:
         """The epoch, the loss so far in it, and the last score, for the progress line."""
@@ -231,7 +233,8 @@ class _Run:
             group["lr"] = rate * group["scale"]
         self.optimizer.zero_grad()
         parts = Parts(self.job, accelerator, lambda part: seed_step(settings.seed, self.step, rank, part))
-        loss = parts.backward(model, counts, coming, self.step)
+        with timed("computing"):
+            loss = parts.backward(model, counts, coming, self.step)
         if settings.clip_norm:
             accelerator.clip_grad_norm_(model.parameters(), settings.clip_norm)
         self.optimizer.step()

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from abaw_submit.arrays import U8
 from abaw_submit.corpus.crops import load_crop
+from abaw_submit.models.profiling import part as timed
 from abaw_submit.progress import Progress
 from abaw_submit.scratch import scratch_array
 
@@ -63,7 +64,8 @@ class Pictures:
         """The pictures of some indices: (items, size_px, size_px, 3) uint8, RGB."""
         wanted = np.fromiter(items, np.int64)
         if self._cache is not None:
-            return np.asarray(self._cache[wanted])
+            with timed("reading"):
+                return np.asarray(self._cache[wanted])
         pixels = np.empty((len(wanted), self.size_px, self.size_px, 3), np.uint8)
         self._decode_into(pixels, wanted)
         return pixels
@@ -75,8 +77,9 @@ class Pictures:
 
     def _decode_into(self, target: Any, items: Sequence[int] | npt.NDArray[np.int64]) -> None:
         wanted = [self.paths[int(k)] for k in items[: len(target)]]
-        for at, picture in enumerate(self._threads.map(lambda p: load_crop(p, self.size_px), wanted)):
-            target[at] = picture
+        with timed("decoding"):
+            for at, picture in enumerate(self._threads.map(lambda p: load_crop(p, self.size_px), wanted)):
+                target[at] = picture
 
 
 def to_tensor(pixels: U8 | Tensor, device: torch.device | str = "cpu") -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from abaw_submit.arrays import F16, F32, F64, Index
 from abaw_submit.models.device import Later, copy_ahead
 from abaw_submit.models.losses import activate
+from abaw_submit.models.profiling import part as timed
 from abaw_submit.models.sequence.network import SequenceNetwork
 from abaw_submit.training.clips import clip_weights, overlapping_starts
 
@@ -89,10 +90,11 @@ def predict_tracks(
     parts = _parts(model, tracks, clip_rows, device, stride_rows, _CLIPS_TOGETHER if shared else _CLIPS)
     for batch in _batches(parts, shared):
         order += [part.track for part in batch if part.track not in order]
-        features = torch.cat([part.clips() for part in batch])
-        present = torch.ones(features.shape[:2], dtype=torch.bool, device=device)
-        rows = torch.arange(present.numel(), device=device)
-        waiting.append((batch, Later(activate(model.task, model(features, present, rows)))))
+        with timed("computing"):
+            features = torch.cat([part.clips() for part in batch])
+            present = torch.ones(features.shape[:2], dtype=torch.bool, device=device)
+            rows = torch.arange(present.numel(), device=device)
+            waiting.append((batch, Later(activate(model.task, model(features, present, rows)))))
         if shared and len(waiting) < 2:
             continue
         _add(*waiting.pop(0))

@@ -153,3 +153,31 @@ def test_a_table_is_put_on_the_device_block_by_block(tmp_path: Path, monkeypatch
     clips = Clips(table, 33, torch.device("cpu"), on_device=True)
     found = clips.features(clips.load(np.array([0])))[0].numpy()
     np.testing.assert_array_equal(found, values.astype(np.float16).astype(np.float32))
+
+
+def test_a_profile_of_a_command_names_its_parts(corpus, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "abaw_submit",
+        "train",
+        "--task",
+        "VA",
+        "--features",
+        corpus.features("visual"),
+    ]
+    command += ["--annotations", corpus.annotations, "--splits", corpus.splits("VA"), "--fold", "0"]
+    command += [
+        "--out",
+        tmp_path / "x",
+        "--profile",
+        tmp_path / "trace.json",
+        "--epochs",
+        "2",
+        "--clip-rows",
+        "8",
+    ]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True)
+    table = {line.split()[0]: line for line in done.stderr.splitlines() if line.strip()}
+    assert " 0 times" not in table["reading"] + table["computing"]
+    assert '"computing"' in (tmp_path / "trace.json").read_text()
