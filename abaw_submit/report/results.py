@@ -14,7 +14,7 @@ from abaw_submit.arrays import F64
 from abaw_submit.corpus.annotations import Annotation, read_annotation_set
 from abaw_submit.report.find import TaskRun
 from abaw_submit.scores.decide import decide
-from abaw_submit.scores.files import Scores, gather, read_scores
+from abaw_submit.scores.files import Scores, read_member, read_scores
 from abaw_submit.tasks import Task
 
 
@@ -76,13 +76,13 @@ def read_results(run: TaskRun, annotations: Path) -> Results | None:
     """
     if not run.tmf:
         return None
-    raw, fold_of = gather(run.tmf, run.task), {}
+    raw, fold_of = read_member(run.tmf, run.task), {}
     for path in run.tmf:
         for track in read_scores(path, run.task):
             fold_of[track] = path.parent.name.rpartition("_")[2]
     crossfit = run.recipe / "crossfit" if run.recipe else None
     found = crossfit is not None and crossfit.exists()
-    processed = gather([crossfit], run.task) if crossfit is not None and found else raw
+    processed = read_member([crossfit], run.task) if crossfit is not None and found else raw
     truth = read_annotation_set(annotations, run.task)
     tracks = sorted(set(truth) & set(raw) & set(processed))
     tracks = [t for t in tracks if truth[t].valid.any()]

@@ -24,7 +24,7 @@ from abaw_submit.metrics import (
 )
 from abaw_submit.report.find import TaskRun, selection
 from abaw_submit.scores.decide import decide
-from abaw_submit.scores.files import Scores, gather
+from abaw_submit.scores.files import Scores, read_member
 from abaw_submit.tasks import Task
 
 
@@ -81,12 +81,12 @@ def board(run: TaskRun, annotations: Path, smoothed: Sequence[tuple[str, Path]] 
     truth = read_annotation_set(annotations, run.task)
     systems: list[tuple[str, Scores, str | None]] = []
     if run.frame:
-        systems.append(("single-frame head", gather(run.frame, run.task), "constant"))
+        systems.append(("single-frame head", read_member(run.frame, run.task), "constant"))
     if run.visual:
-        systems.append(("TMF, picture only", gather(run.visual, run.task), "single-frame head"))
+        systems.append(("TMF, picture only", read_member(run.visual, run.task), "single-frame head"))
     against = "TMF, picture only" if run.visual else "single-frame head" if run.frame else "constant"
-    systems.append(("TMF", gather(run.tmf, run.task), against))
-    systems += [(name, gather([path], run.task), "TMF") for name, path in smoothed]
+    systems.append(("TMF", read_member(run.tmf, run.task), against))
+    systems += [(name, read_member([path], run.task), "TMF") for name, path in smoothed]
 
     tracks = sorted(set(truth).intersection(*(set(s) for _, s, _ in systems)))
     groups = [sibling_group(t) for t in tracks]

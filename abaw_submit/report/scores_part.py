@@ -13,7 +13,7 @@ from abaw_submit.report.find import TaskRun
 from abaw_submit.report.published import ON_TEST, ON_VALIDATION
 from abaw_submit.report.results import Results
 from abaw_submit.report.scoreboard import Board
-from abaw_submit.scores.files import Scores, gather
+from abaw_submit.scores.files import Scores, read_member
 from abaw_submit.tasks import Task
 
 RECIPE_NAME = "TMF + recipe"
@@ -93,7 +93,7 @@ def official_section(run: TaskRun, results: Results) -> Section | None:
         return None
     systems: list[tuple[str, Scores, str]] = []
     for name, path in run.official.items():
-        systems.append((name, gather([path], run.task), "trained on the official training set"))
+        systems.append((name, read_member([path], run.task), "trained on the official training set"))
     systems.append(("TMF", results.raw, "out of fold"))
     if results.has_recipe:
         systems.append((RECIPE_NAME, results.processed, "out of fold"))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from abaw_submit.arrays import F32
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.hdf5 import new_hdf5, open_hdf5
 from abaw_submit.scores.sniff.names import check_name
@@ -159,14 +160,14 @@ def refuse_impossible(tracks: Mapping[str, F32], task: Task, where: str) -> None
     Raises:
         UserError: track, row, and what to do.
     """
-    low, high = (-5.0, 5.0) if task.name == "VA" else (-ROUNDING, 1 + ROUNDING)
+    low, high = (-5.0, 5.0) if task.decision is Decision.CLIP else (-ROUNDING, 1 + ROUNDING)
     for track, values in tracks.items():
         with np.errstate(invalid="ignore"):
             wrong = ((values <= low) | (values >= high)) & ~np.isinf(values)
         if wrong.any():
             row = int(np.argmax(wrong.any(axis=1)))
             value = values[row, int(np.argmax(wrong[row]))]
-            if task.name == "VA":
+            if task.decision is Decision.CLIP:
                 what = (
                     "-5 marks rows without annotation."
                     if value == -5
@@ -239,7 +240,7 @@ def refuse_other_labels(scores: Scores, where: Path | str) -> None:
         )
 
 
-def gather(paths: Sequence[Path | str], task: Task | str | None = None) -> Scores:
+def read_member(paths: Sequence[Path | str], task: Task | str | None = None) -> Scores:
     """One member from several files: tracks that lie in one file are taken as they are, tracks that
     lie in several (the test scores of the folds) are averaged with equal weights.
 

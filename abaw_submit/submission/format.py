@@ -14,7 +14,7 @@ from abaw_submit.corpus.templates import read_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.errors import UserError
 from abaw_submit.scores.decide import decide
-from abaw_submit.scores.files import Scores, gather, read_scores, refuse_other_labels
+from abaw_submit.scores.files import Scores, read_member, read_scores, refuse_other_labels
 from abaw_submit.store import RECORD_NAME, Stage, atomic_path
 from abaw_submit.submission.encode import located_text, track_text
 from abaw_submit.submission.expected import refuse_other_task
@@ -284,6 +284,6 @@ def _read(grammar: Grammar, paths: Sequence[Path | str], other_labels: bool) -> 
     if lacking:
         raise UserError(f"No {' and '.join(lacking)} scores given; {grammar.name} needs {', '.join(wanted)}.")
     return [
-        found[0][1] if len(found) == 1 else gather([path for path, _ in found], name)
+        found[0][1] if len(found) == 1 else read_member([path for path, _ in found], name)
         for name, found in by_task.items()
     ]

@@ -59,11 +59,11 @@ def test_the_board_scores_pooled_valid_rows_and_pairs_its_lines(run):
 
 def test_the_total_is_the_mean_of_two_pooled_cccs(run):
     from abaw_submit.corpus.annotations import read_annotation_set
-    from abaw_submit.scores.files import gather
+    from abaw_submit.scores.files import read_member
 
     task = find_run(run / "work" / "one").tasks[0]
     truth = read_annotation_set(run / "annotations", VA)
-    scores = gather(task.tmf)
+    scores = read_member(task.tmf)
     x = np.concatenate([truth[t].values[3:] for t in TRACKS])
     y = np.concatenate([scores[t][3:] for t in TRACKS])
     expected = (ccc(x[:, 0], y[:, 0]) + ccc(x[:, 1], y[:, 1])) / 2

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.roles import Reading, Roles, find_roles, is_location, read_roles
 from abaw_submit.scores.sniff.table import Options, Table
@@ -56,7 +57,7 @@ def read_columns(table: Table, task: Task, options: Options) -> Reading:
 def _scores(table: Table, task: Task, roles: Roles) -> tuple[list[int] | None, str, bool, list[str]]:
     """The score columns (None: the array is turned), what they are called, classes or not, notes."""
     if roles.scores is not None:
-        classes = task.name == "EXPR" and len(roles.scores) == 1
+        classes = task.decision is Decision.ARGMAX and len(roles.scores) == 1
         if len(roles.scores) != task.outputs and not classes:
             raise UserError(
                 f"--columns names {len(roles.scores)} columns of scores; {task.name} has {task.outputs}."
@@ -75,7 +76,7 @@ def _by_name(table: Table, task: Task, roles: Roles) -> tuple[list[int], str, bo
         if output is not None and k not in roles.of:
             found.setdefault(output, []).append(k)
     free = [k for k in range(len(names)) if k not in roles.of]
-    if task.name == "AU" and not found:
+    if task.decision is Decision.THRESHOLD and not found:
         numbers = {f"AU{int(n)}": k for k, n in enumerate(names) if n.strip().isdigit()}
         if set(task.columns) <= set(numbers):
             found = {column: [numbers[column]] for column in task.columns}
@@ -90,7 +91,7 @@ def _by_name(table: Table, task: Task, roles: Roles) -> tuple[list[int], str, bo
         chosen = [found[column][0] for column in task.columns]
         rest = [names[k] for k in free if k not in chosen]
         return chosen, _used(table, chosen), False, [f"not used: {', '.join(rest[:8])}"] if rest else []
-    if task.name == "EXPR" and len(found) < 2:
+    if task.decision is Decision.ARGMAX and len(found) < 2:
         labels = [k for k in free if plain(names[k]) in LABEL_WORDS]
         if len(labels) == 1:
             return labels, _used(table, labels), True, []
@@ -120,7 +121,11 @@ def _by_name(table: Table, task: Task, roles: Roles) -> tuple[list[int], str, bo
 
 def _by_number(table: Table, task: Task, roles: Roles) -> tuple[list[int] | None, str, bool, list[str]]:
     texts = [k for k in range(len(table.columns)) if table.is_text(k)]
-    if task.name == "EXPR" and texts and not [k for k in range(len(table.columns)) if k not in texts]:
+    if (
+        task.decision is Decision.ARGMAX
+        and texts
+        and not [k for k in range(len(table.columns)) if k not in texts]
+    ):
         last = texts[-1]
         if all(class_of(str(v)) is not None for v in table.columns[last][:20]):
             texts = texts[:-1]
@@ -134,9 +139,9 @@ def _by_number(table: Table, task: Task, roles: Roles) -> tuple[list[int] | None
         return None, "the array's rows", False, ["the array is (outputs, rows) and was turned", order]
     if len(free) == task.outputs:
         return free, "columns in order", False, [order]
-    if task.name == "EXPR" and len(free) == 1:
+    if task.decision is Decision.ARGMAX and len(free) == 1:
         return free, "one column of class numbers", True, []
-    wide = len(free) == task.outputs + 1 or (task.name == "EXPR" and len(free) == 2)
+    wide = len(free) == task.outputs + 1 or (task.decision is Decision.ARGMAX and len(free) == 2)
     if (
         wide
         and not named
@@ -149,7 +154,9 @@ def _by_number(table: Table, task: Task, roles: Roles) -> tuple[list[int] | None
             len(free) == 2,
             [f"column {free[0] + 1} numbers the frames", order],
         )
-    hint = "" if len(free) != 7 or task.name != "EXPR" else " (editions 1 and 2 have no Other)"
+    hint = (
+        "" if len(free) != 7 or task.decision is not Decision.ARGMAX else " (editions 1 and 2 have no Other)"
+    )
     turned = (
         f" Are rows and columns exchanged? {task.outputs} columns are expected."
         if table.rows == task.outputs
@@ -169,7 +176,7 @@ def _turned(table: Table, task: Task) -> bool:
         table.line == 0
         and table.matrix is not None
         and table.matrix.shape[0] == task.outputs != table.matrix.shape[1]
-        and not (table.matrix.shape[1] == 1 and task.name == "EXPR")
+        and not (table.matrix.shape[1] == 1 and task.decision is Decision.ARGMAX)
         and table.matrix.shape[1] != task.outputs + 1
     )
 

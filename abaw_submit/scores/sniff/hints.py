@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.arrays import format_of
 from abaw_submit.scores.sniff.columns import read_columns
@@ -41,6 +42,6 @@ def scores_hint(path: Path, kind: str) -> str | None:
     except UserError:
         return None
     labels = reading.classes or ((reading.values == 0) | (reading.values == 1)).all()
-    if labels or task.name == "VA":
+    if labels or task.decision is Decision.CLIP:
         return None
     return f"{path} holds {task.name} scores (probabilities), not a submission. Next:\n{made}"

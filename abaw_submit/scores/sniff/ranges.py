@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.table import Options
 from abaw_submit.tasks import Task
@@ -57,7 +58,7 @@ def to_scores(
             raise UserError(f"{where}, track {track}, row {row + 1}: an infinite score. Predict it again.")
     low = min(float(np.nanmin(v)) for v in tracks.values() if not np.isnan(v).all())
     high = max(float(np.nanmax(v)) for v in tracks.values() if not np.isnan(v).all())
-    if task.name == "VA":
+    if task.decision is Decision.CLIP:
         return _va(tracks, options, where, low, high)
     if options.logits and options.percent:
         raise UserError("--logits and --percent exclude each other.")
@@ -69,7 +70,7 @@ def to_scores(
             f" Leave {word} out, or the decisions would change."
         )
     if options.logits:
-        turn = _sigmoid if task.name == "AU" else _softmax
+        turn = _TO_PROBABILITIES[task.activation]
         return {t: turn(v) for t, v in tracks.items()}, [
             f"logits from {low:.3g} to {high:.3g} were made probabilities ({task.activation})"
         ]
@@ -128,14 +129,14 @@ def _outside(tracks: Mapping[str, F64], task: Task, where: str, low: float, high
     if low >= 0 and high <= 100 and high > 20:
         return UserError(f"{start}\nIf they are percentages, add --percent; if logits, --logits.")
     if high <= _ROUNDING:
-        if task.name == "EXPR":
+        if task.decision is Decision.ARGMAX:
             return UserError(
                 f"{start}\nAll are below 0: if they are log probabilities or logits, add --logits."
             )
         return UserError(
             f"{start}\nAll are below 0: log probabilities need exp() first; for logits add --logits."
         )
-    if low >= 0 and high <= 5.01 and task.name == "AU":
+    if low >= 0 and high <= 5.01 and task.decision is Decision.THRESHOLD:
         return UserError(
             f"{start}\nIntensities from 0 to 5? Divide them by 5. If they are logits, add --logits."
         )
@@ -151,7 +152,7 @@ def _labels(tracks: Mapping[str, F64], task: Task) -> list[str]:
             "only 0 and 1: these are LABELS (decisions), not probabilities. They do for metrics, format and"
             " check; thresholds, calibration and ensembles have little to work with"
         )
-    elif task.name == "EXPR":
+    elif task.decision is Decision.ARGMAX:
         sums = np.concatenate([v.sum(axis=1) for v in tracks.values()])
         off = int((np.abs(sums - 1) > 0.02).sum())
         if off:
@@ -176,3 +177,6 @@ def _sigmoid(values: F64) -> F64:
 def _softmax(values: F64) -> F64:
     moved = np.exp(values - values.max(axis=1, keepdims=True))
     return np.asarray(moved / moved.sum(axis=1, keepdims=True))
+
+
+_TO_PROBABILITIES = {"sigmoid": _sigmoid, "softmax": _softmax}  # by the task's activation

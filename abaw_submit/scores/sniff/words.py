@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from abaw_submit.tasks import AU_COLUMNS, EXPR_COLUMNS, TASKS, Task
+from abaw_submit.tasks import AU_COLUMNS, EXPR_COLUMNS, Task
 
 LOCATION, TRACK, FRAME, TIME, INDEX = "location", "track", "frame", "time", "index"
 START, END, VALID, CONFIDENCE, FACE = "start", "end", "valid", "confidence", "face"
@@ -96,15 +97,25 @@ def output_of(name: str, task: Task) -> str | None:
     if _NOT_SCORES & set(words):
         return None
     kept = [word for word in words if word not in _AFFIX] if len(words) > 1 else words
-    if task.name == "AU":
-        kept = kept[1:] if kept[:2] == ["au", "au"] else kept
-        match = _AU.fullmatch("".join(kept)) if kept and kept[0].startswith("au") else None
-        found = f"AU{match[1]}" if match else None
-        return found if found in AU_COLUMNS else None
-    if task.name not in TASKS:
-        return next((column for column in task.columns if plain(column) == "".join(kept)), None)
-    known = _EXPR_WORDS if task.name == "EXPR" else _VA_WORDS
-    return known.get(kept[0]) if len(kept) == 1 else None
+    named = _BY_TASK.get(task.name)
+    if named is not None:
+        return named(kept)
+    return next((column for column in task.columns if plain(column) == "".join(kept)), None)
+
+
+def _action_unit(words: list[str]) -> str | None:
+    words = words[1:] if words[:2] == ["au", "au"] else words
+    match = _AU.fullmatch("".join(words)) if words and words[0].startswith("au") else None
+    found = f"AU{match[1]}" if match else None
+    return found if found in AU_COLUMNS else None
+
+
+# how a name is read, where a task's outputs go by more than their own names
+_BY_TASK: dict[str, Callable[[list[str]], str | None]] = {
+    "AU": _action_unit,
+    "EXPR": lambda words: _EXPR_WORDS.get(words[0]) if len(words) == 1 else None,
+    "VA": lambda words: _VA_WORDS.get(words[0]) if len(words) == 1 else None,
+}
 
 
 def class_of(text: str) -> int | None:
