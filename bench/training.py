@@ -163,31 +163,38 @@ def make_pictures(root: Path, count: int) -> None:
     real_sizes.make_corpus(root, 4)
 
 
-def pictures(root: Path, large: bool) -> None:
-    """Pre-training and fine-tuning of single frames."""
-    size, decoder = (VitSize(), DecoderSize()) if large else (SMALL, SMALL_DECODER)
-    batch, count, epochs = (8, 24, 1) if large else (32, 128, 3)
+def sizes(large: bool) -> tuple[VitSize, DecoderSize, int, int, int]:
+    """Encoder, decoder, pictures in a batch and in each of four tracks, epochs."""
+    return (VitSize(), DecoderSize(), 8, 24, 1) if large else (SMALL, SMALL_DECODER, 32, 128, 3)
+
+
+def pretraining(root: Path, large: bool) -> None:
+    """The masked autoencoder."""
+    size, decoder, batch, count, epochs = sizes(large)
     make_pictures(root, count)
     clock = Clock()
-    pretraining = Pretraining(
-        root / "crops", size, decoder, PretrainSettings(epochs=epochs, batch=batch), None, clock
-    )
-    run_training(pretraining, root / "mae")
-    model = type(pretraining.model)(size, decoder)
+    settings = PretrainSettings(epochs=epochs, batch=batch)
+    training = Pretraining(root / "crops", size, decoder, settings, None, clock)
+    run_training(training, root / "mae")
+    model = type(training.model)(size, decoder)
     ready = torch.rand(batch, 3, size.img_size_px, size.img_size_px)
     bare = bare_step_s(model, lambda step: model(ready), max(4, len(clock.times) // 3))
     line(f"pretrain, ViT {size.dim} x {size.depth}", bare, clock.step_s, batch, "pictures")
+
+
+def finetuning(root: Path, large: bool) -> None:
+    """Single frames, with the official augmentation."""
+    size, _, batch, count, epochs = sizes(large)
+    make_pictures(root, count)
     clock = Clock()
     inputs = FoldInputs((root / "crops",), root / "annotations")
-    tuning = Finetuning(AU, inputs, size, FinetuneSettings(epochs=epochs, batch=batch), clock)
-    run_training(tuning, root / "encoder")
-    frame = SingleFrame(tuning.encoder, AU)
-    labels, valid = torch.zeros(batch, 12), torch.ones(batch, dtype=torch.bool)
-    bare = bare_step_s(
-        frame,
-        lambda step: task_loss(AU, frame(ready), labels, valid, torch.ones(12)),
-        max(4, len(clock.times) // 3),
-    )
+    training = Finetuning(AU, inputs, size, FinetuneSettings(epochs=epochs, batch=batch), clock)
+    run_training(training, root / "encoder")
+    frame = SingleFrame(training.encoder, AU)
+    ready = torch.rand(batch, 3, size.img_size_px, size.img_size_px)
+    labels, valid, weights = torch.zeros(batch, 12), torch.ones(batch, dtype=torch.bool), torch.ones(12)
+    steps = max(4, len(clock.times) // 3)
+    bare = bare_step_s(frame, lambda step: task_loss(AU, frame(ready), labels, valid, weights), steps)
     line(f"finetune, ViT {size.dim} x {size.depth}", bare, clock.step_s, batch, "pictures")
 
 
@@ -195,11 +202,16 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="ViT-B/16 in place of a small ViT")
-    parser.add_argument("--only", choices=["sequence", "pictures"], help="one half of the table")
+    parser.add_argument("--only", choices=["sequence", "pretrain", "finetune"], help="a part of the table")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     print("| what | bare items/s | own | ratio |\n|---|---|---|---|", flush=True)
-    for name, part in (("sequence", sequence), ("pictures", lambda root: pictures(root, asked.large))):
+    parts: dict[str, Callable[[Path], None]] = {
+        "sequence": sequence,
+        "pretrain": lambda root: pretraining(root, asked.large),
+        "finetune": lambda root: finetuning(root, asked.large),
+    }
+    for name, part in parts.items():
         if asked.only in (None, name):
             with tempfile.TemporaryDirectory() as folder:
                 part(Path(folder))
