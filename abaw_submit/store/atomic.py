@@ -21,6 +21,7 @@ from abaw_submit.store.process import is_dead, this_process
 TEMPORARY = re.compile(r"\.tmp-([0-9a-f]{8}-\d+-\d+)-")
 _LONGEST_STEM = 40  # characters of the name kept in a temporary one: a long name must not become too long
 _NEARLY_NOTHING = 1 << 20  # bytes: of a full disk torch says only that its position is not what it should be
+_TORCH_SAYS = ("inline_container", "iostream error")
 _ABANDONED_S = 7 * 24 * 3600.0  # leftovers of other machines, whose processes cannot be asked
 
 
@@ -74,7 +75,7 @@ def _full_disk(path: Path, error: Exception) -> OSError | None:
     if number not in (errno.ENOSPC, errno.EDQUOT):
         text = str(error)
         told = next((n for n in (errno.ENOSPC, errno.EDQUOT) if os.strerror(n) in text), None)
-        torch_says = isinstance(error, RuntimeError) and "inline_container" in text
+        torch_says = isinstance(error, RuntimeError) and any(word in text for word in _TORCH_SAYS)
         full = torch_says and shutil.disk_usage(path.parent).free < _NEARLY_NOTHING
         number = errno.ENOSPC if full else told
     return None if number is None else OSError(number, os.strerror(number), str(path))

@@ -1,7 +1,9 @@
 """Atomic writes, fingerprints and records: what a killed or repeated run relies on."""
 
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,3 +112,17 @@ def test_an_error_inside_a_stage_leaves_no_record(tmp_path):
     with pytest.raises(KeyError), stage:
         raise KeyError
     assert read_record(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "words", ["[enforce fail at inline_container.cc:664] unexpected pos", "basic_ios::clear: iostream error"]
+)
+def test_what_torch_says_of_a_full_disk_is_said_plainly(tmp_path, monkeypatch, words):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4096))
+    with pytest.raises(OSError, match="No space left") as told, atomic_path(tmp_path / "last.pt"):
+        raise RuntimeError(words)
+    assert told.value.errno == errno.ENOSPC
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1 << 40))
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "last.pt"):
+        raise RuntimeError(words)
