@@ -11,7 +11,7 @@ from abaw_submit.corpus.ledger import read_ledger
 from abaw_submit.errors import UserError
 from abaw_submit.faces.openface import read_openface
 from abaw_submit.faces.overrides import read_overrides
-from abaw_submit.postprocess.recipe import read_recipe
+from abaw_submit.postprocess.recipe_json import read_recipe
 from abaw_submit.submission.pack import read_sidecar
 from abaw_submit.textfile import convert, fits, read_json, read_own_json
 from abaw_submit.training.folds import read_splits
@@ -69,7 +69,8 @@ def test_a_pipe_is_not_waited_for(tmp_path, name, read):
 def test_a_recipe_of_the_wrong_types(tmp_path, change):
     import json
 
-    from abaw_submit.postprocess.recipe import identity_recipe, write_recipe
+    from abaw_submit.postprocess.recipe import identity_recipe
+    from abaw_submit.postprocess.recipe_json import write_recipe
 
     write_recipe(tmp_path / "recipe.json", identity_recipe("VA", ["a", "b"]))
     data = json.loads((tmp_path / "recipe.json").read_text())

@@ -12,7 +12,7 @@ from abaw_submit.planning.compare import Candidate, build_plan
 from abaw_submit.planning.fold_scores import FoldScores, read_fold_scores
 from abaw_submit.planning.report import plan_dict, plan_lines
 from abaw_submit.planning.settings import PlanSettings
-from abaw_submit.postprocess.recipe import write_recipe
+from abaw_submit.postprocess.recipe_json import write_recipe
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.files import write_scores
 from abaw_submit.store import Stage, write_json, write_text

@@ -17,8 +17,9 @@ from abaw_submit.planning.agreement import agreement_table, rows_changed, test_l
 from abaw_submit.planning.fold_scores import FoldScores
 from abaw_submit.planning.ideas import DIAGNOSIS, IDEAS, Idea, recipe_of
 from abaw_submit.planning.settings import PlanSettings
+from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.ensemble import average_folds
-from abaw_submit.postprocess.recipe import Recipe, apply_recipe, identity_recipe
+from abaw_submit.postprocess.recipe import Recipe, identity_recipe
 from abaw_submit.postprocess.score_table import ScoreTable, build, groupings
 from abaw_submit.postprocess.selection import Rule, Selector
 from abaw_submit.postprocess.settings import STEPS

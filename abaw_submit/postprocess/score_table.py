@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from abaw_submit.arrays import F32, F64, Index, Mask
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess.recipe import check_members
+from abaw_submit.postprocess.apply import check_members
 from abaw_submit.postprocess.smoothing import fill_missing
 from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import Task
@@ -32,7 +32,7 @@ class ScoreTable:
     Attributes:
         task: the task.
         names: tracks, sorted.
-        groups: group of each track (of the first grouping), for resampling.
+        groupings: per grouping the group of each track, for resampling.
         fold: fold of each track, (tracks,); a group lies in one fold.
         levels: per fold its place in the division of each grouping, (folds, groupings).
         members: names of the score sets, sorted.
@@ -45,7 +45,7 @@ class ScoreTable:
 
     task: Task
     names: tuple[str, ...]
-    groups: tuple[str, ...]
+    groupings: tuple[tuple[str, ...], ...]
     fold: Index
     levels: Index
     members: tuple[str, ...]
@@ -54,6 +54,11 @@ class ScoreTable:
     truth: npt.NDArray[np.float32]
     valid: Mask
     rate_hz: float
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Group of each track in the first grouping."""
+        return self.groupings[0]
 
     @property
     def all_folds(self) -> Folds:
@@ -125,7 +130,8 @@ def build(
         task: the task.
         members: name -> scores; all of the same tracks.
         truth: track -> labels (rows, label columns) and valid (rows,); other tracks are ignored.
-        folds: folds for cross-fitting; fewer if there are fewer groups.
+        folds: folds for cross-fitting; fewer if there are fewer groups. Two groupings make many small ones, so
+            that the one with more groups is then divided in three.
         group: the group of a track, or several such; tracks that share one never lie on both sides.
         rate_hz: rows per second.
 
@@ -147,7 +153,10 @@ def build(
     groupings = [group] if callable(group) else list(group)
     groups = [[key(t) for t in names] for key in groupings]
     valid_rows = [int(truth[t][1].sum()) for t in names]
-    places = np.stack([divide(one, valid_rows, folds)[0] for one in groups], axis=1)
+    most = max(range(len(groups)), key=lambda k: len(set(groups[k])))
+    numbers = [3 if k == most and len(groups) > 1 else folds for k in range(len(groups))]
+    divided = [divide(one, valid_rows, number)[0] for one, number in zip(groups, numbers, strict=True)]
+    places = np.stack(divided, axis=1)
     levels, fold = np.unique(places, axis=0, return_inverse=True)
     columns = []
     for scores in members.values():
@@ -160,7 +169,7 @@ def build(
     return ScoreTable(
         task,
         tuple(names),
-        tuple(groups[0]),
+        tuple(map(tuple, groups)),
         fold.ravel(),
         levels,
         tuple(members),

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -77,11 +78,13 @@ class Decision:
         kind: the way; "none": nothing is done.
         strength: how far to go, from 0 to 1.
         stacked: share of the stacked member.
+        pool: what tracks share whose levels are drawn together; see `pools`.
     """
 
     kind: str = "none"
     strength: float = 0.0
     stacked: float = 0.0
+    pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class Adapter(ABC):
 
     Attributes:
         table: scores and truth.
+        pools: patterns of what tracks may share; only some tasks use them.
         filters: to choose from; the first does nothing.
         output_groups: outputs of each group.
         rows: the sampled rows.
@@ -144,9 +148,19 @@ class Adapter(ABC):
 
     output_groups: tuple[tuple[int, ...], ...]
     cheap_steps: Steps = frozenset()  # steps besides smoothing and ensembling of which any gain is taken
+    # steps tried on top of those that were kept without them, and which of those each takes the place of
+    late_steps: Mapping[str, Steps] = MappingProxyType({})
+    usual_filters = 32  # tried unless the user says otherwise
     filters_are_cheap = False  # whether all are tried again once there are weights, or only the like
 
-    def __init__(self, table: ScoreTable, filters: Sequence[FilterPair], progress: Progress = quiet) -> None:
+    def __init__(
+        self,
+        table: ScoreTable,
+        filters: Sequence[FilterPair],
+        progress: Progress = quiet,
+        pools: Sequence[str] = (),
+    ) -> None:
+        self.pools = tuple(pools)
         self.table, self.filters = table, list(filters)
         self.rows = table.sample_rows(len(self.filters))
         self.track = np.searchsorted(table.starts, self.rows, side="right") - 1

@@ -7,8 +7,9 @@ import numpy as np
 from abaw_submit.arrays import F64, Index
 from abaw_submit.metrics import bootstrap_counts, f1_of_counts
 from abaw_submit.postprocess import ensemble, thresholds
+from abaw_submit.postprocess.apply import mix
 from abaw_submit.postprocess.calibration import logit, sigmoid
-from abaw_submit.postprocess.recipe import Column, mix
+from abaw_submit.postprocess.recipe import Column
 from abaw_submit.postprocess.score_table import Folds
 from abaw_submit.postprocess.search import Adapter, Decision, Floats, Steps, Weighting, memoize, memoize_some
 

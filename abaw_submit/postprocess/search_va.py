@@ -1,19 +1,22 @@
 """What the search counts for valence and arousal: sums of products of each track's levels and movements.
 
 A member's smoothed score is its level in the track (the mean) and the movement around it. For every track
-and filter the products of (1, levels, movements, truth) are summed once; any weights, gains, folds and
+and filter the products of (1, movements, truth) are summed once; any weights, levels, gains, folds and
 resamples then cost small matrix products, and the rows are never seen again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
 from abaw_submit.arrays import F32, F64, Mask
 from abaw_submit.metrics import ccc_of
 from abaw_submit.postprocess import stack
+from abaw_submit.postprocess.pools import pool_of, pool_sums
 from abaw_submit.postprocess.recipe import Column
 from abaw_submit.postprocess.score_table import Folds, ScoreTable
 from abaw_submit.postprocess.search import Adapter, Decision, Floats, Steps, Weighting, memoize
@@ -28,14 +31,23 @@ class AdapterVA(Adapter):
     """See `search.Adapter`; valence and arousal are a group each."""
 
     output_groups = ((0,), (1,))
+    # whoever knows the films of these tracks can do without good weights; on other films they are needed
+    late_steps = MappingProxyType({"pool": frozenset({"stack"})})
+    usual_filters = 60
     filters_are_cheap = True
-    cheap_steps = frozenset({"calibrate"})  # a gain or two; what has many numbers is the stacked member
+    cheap_steps = frozenset({"calibrate", "pool"})  # a gain or two; the stacked member has many numbers
 
-    def __init__(self, table: ScoreTable, filters: Sequence[FilterPair], progress: Progress = quiet) -> None:
+    def __init__(
+        self,
+        table: ScoreTable,
+        filters: Sequence[FilterPair],
+        progress: Progress = quiet,
+        pools: Sequence[str] = (),
+    ) -> None:
         number = len(table.members)
         self._levels = np.empty((len(filters), number, 2, len(table.names)))
-        super().__init__(table, filters, progress)
-        self._grams = np.empty((2, len(filters), len(table.names), 2 * number + 2, 2 * number + 2))
+        super().__init__(table, filters, progress, pools)
+        self._grams = np.empty((2, len(filters), len(table.names), number + 2, number + 2))
         for f, values in enumerate(self.values):
             for k in range(2):
                 self._grams[k, f] = self._gram(values[:, k], self._levels[f, :, k], k)
@@ -49,27 +61,26 @@ class AdapterVA(Adapter):
         self._levels[self.filters.index(pair), member, output] = sums / self.table.lengths
 
     def _gram(self, values: F32, levels: F64, output: int) -> F64:
-        """(tracks, 2 members + 2, 2 members + 2) of (1, levels, movements, truth)."""
-        level = levels[:, self.track]
-        table = np.vstack([np.ones(len(self.rows)), level, values - level, self.truth[:, output]]).T
+        """(tracks, members + 2, members + 2) of (1, movements, truth)."""
+        table = np.vstack([np.ones(len(self.rows)), values - levels[:, self.track], self.truth[:, output]]).T
         edges = np.searchsorted(self.track, np.arange(len(self.table.names) + 1))
         return np.stack([table[a:b].T @ table[a:b] for a, b in pairwise(edges)])
 
     def steps(self) -> tuple[str, ...]:
         several = ("ensemble",) if len(self.table.members) > 1 else ()
-        return (*several, "smooth", "calibrate", "stack")
+        return (*several, "smooth", "calibrate", "stack", *(("pool",) if self.pools else ()))
 
     def decisions(self, steps: Steps) -> list[Decision]:
-        """Gains about the mixture's own mean, halfway or wholly; or moved to the truth's mean as well, which
-        asks more of the data: a mean needs many people and films."""
-        if "calibrate" not in steps:
-            return [Decision()]
-        ways = (("gain", 0.5), ("gain", 1.0), ("affine", 0.5), ("affine", 1.0))
-        shares = (0.0, *(STACK_SHARES if "stack" in steps else ()))
-        return [Decision(kind, strength, share) for share in shares for kind, strength in ways]
+        """Gains of level and movement and a move to the truth's mean, halfway or wholly; with a share of the
+        stacked member, or with levels drawn to those of a pool: both tell a film by its tracks."""
+        ways = [("affine", 0.5), ("affine", 1.0)] if "calibrate" in steps else [("none", 0.0)]
+        if "pool" in steps:
+            return [Decision(*way, pool=pool) for pool in self.pools for way in ways]
+        shares = (0.0, *(STACK_SHARES if {"stack", "calibrate"} <= steps else ()))
+        return [Decision(*way, share) for share in shares for way in ways]
 
     def probes(self, steps: Steps) -> list[Decision]:
-        return [Decision("gain", 1.0)] if "calibrate" in steps else [Decision()]
+        return [Decision("affine", 1.0)] if "calibrate" in steps else [Decision()]
 
     def weightings(self) -> list[Weighting]:
         fitted = [Weighting("fitted", s, own) for own in (0.0, 0.5, 1.0) for s in (3.0, 0.3, 0.03)]
@@ -81,41 +92,55 @@ class AdapterVA(Adapter):
     # ---- sums ----------------------------------------------------------------------------------------
 
     @memoize
-    def _sum(self, group: int, filter: int, folds: Folds) -> F64:
-        return np.asarray(self._grams[group, filter][self.table.tracks_in(folds)].sum(axis=0))
+    def _values_gram(self, group: int, filter: int) -> F64:
+        """As `_gram`, of (1, values, truth)."""
+        turn = np.broadcast_to(np.eye(self._grams.shape[-1]), self._grams.shape[2:]).copy()
+        turn[:, 1:-1, 0] = self._levels[filter, :, group].T
+        return np.asarray(turn @ self._grams[group, filter] @ turn.transpose(0, 2, 1))
 
     @memoize
     def moments(self, group: int, filter: int, folds: Folds) -> tuple[F64, F64]:
-        gram = self._sum(group, filter, folds)
-        number = len(self.table.members)
-        turn = np.zeros((len(gram), number + 2))
-        turn[0, 0] = turn[-1, -1] = 1.0
-        for m in range(number):
-            turn[1 + m, 1 + m] = turn[1 + number + m, 1 + m] = 1.0
-        gram = turn.T @ gram @ turn / max(gram[0, 0], 1.0)
+        gram = self._values_gram(group, filter)[self.table.tracks_in(folds)].sum(axis=0)
+        gram = gram / max(gram[0, 0], 1.0)
         covariance = gram - np.outer(gram[0], gram[0])
         spread = np.sqrt(max(covariance[-1, -1], 1e-12))
         return covariance[1:-1, 1:-1], covariance[1:-1, -1] / spread
 
-    def _stats(self, group: int, filter: int, vector: F64, offsets: F64) -> F64:
-        """The six moments of metrics (x truth, y prediction) per track, for a vector of (level weights,
-        movement weights) and an offset per track."""
+    def _stats(self, group: int, filter: int, movement: F64, levels: F64) -> F64:
+        """The six moments of metrics (x truth, y prediction) per track, for weights of the members' movements
+        and the prediction's level in each track."""
         gram = self._grams[group, filter]
         n, sx, sxx = gram[:, 0, 0], gram[:, 0, -1], gram[:, -1, -1]
         inner = gram[:, 1:-1]
-        sums, square = inner[:, :, 0] @ vector, np.einsum("tij,i,j->t", inner[:, :, 1:-1], vector, vector)
-        sy = offsets * n + sums
-        syy = offsets**2 * n + 2 * offsets * sums + square
-        return np.stack([n, sx, sy, sxx, syy, offsets * sx + inner[:, :, -1] @ vector], axis=-1)
+        sums = inner[:, :, 0] @ movement
+        square = ((inner[:, :, 1:-1] @ movement) * movement).sum(axis=1)
+        sy, cross = levels * n + sums, inner[:, :, -1] @ movement
+        return np.stack([n, sx, sy, sxx, levels * (sy + sums) + square, levels * sx + cross], axis=-1)
+
+    def _level(self, group: int, column: Column, folds: Folds) -> F64:
+        """The mixture's level in each track, (tracks,), with the stacked member's, drawn to its pool's. The
+        pools of the given folds are theirs alone; those of each other fold hold both."""
+        weights = np.asarray(column.weights)
+        level = weights @ self._levels[self.filters.index(column.filters), :, group]
+        if column.stacked:
+            level = level + column.stacked * self._stacked(folds)[:, group]
+        if not column.pooled:
+            return np.asarray(level)
+        mine, pools = self.table.tracks_in(folds), pool_of(self.table.names, column.pool)
+        shared = pool_sums(np.where(mine, level, 0.0), pools), pool_sums(mine * 1.0, pools)
+        places = pools + len(pools) * self.table.fold
+        total, number = (
+            a + np.where(mine, 0.0, pool_sums(b, places))
+            for a, b in zip(shared, (level, np.ones(len(level))), strict=True)
+        )
+        return np.asarray(level + column.pooled * (total / number - level))
 
     def stats(self, group: int, columns: tuple[Column, ...], folds: Folds) -> F64:
         (c,) = columns
-        weights = np.asarray(c.weights)
-        vector = np.concatenate([c.level_gain * weights, c.movement_gain * weights])
-        offsets = np.full(len(self.table.names), c.offset)
-        if c.stacked:
-            offsets = offsets + c.level_gain * c.stacked * self._stacked(folds)[:, group]
-        return self._stats(group, self.filters.index(c.filters), vector, offsets)
+        levels = c.offset + c.level_gain * self._level(group, c, folds)
+        return self._stats(
+            group, self.filters.index(c.filters), c.movement_gain * np.asarray(c.weights), levels
+        )
 
     # ---- fitting -------------------------------------------------------------------------------------
 
@@ -124,45 +149,43 @@ class AdapterVA(Adapter):
         self, group: int, filter: int, weights: Floats, ranked: Folds, decision: Decision, folds: Folds
     ) -> tuple[Column, ...]:
         """Gains of level and movement by least squares, movement never more than level, then both scaled so
-        that the spread is the truth's: for a given correlation that is the best CCC. The decision says how
-        far to go there from gains of 1, and whether the mean goes to the truth's as well."""
-        pair, w = self.filters[filter], np.asarray(weights)
+        that the spread is the truth's, and moved so that the mean is: for a given correlation that is the
+        best CCC. The decision says how far to go there from gains of 1."""
+        column = Column(weights, self.filters[filter], pool=decision.pool, pooled=float(bool(decision.pool)))
+        w, mine = np.asarray(weights), self.table.tracks_in(folds)
+        none = 0 * w
+        if decision.stacked:
+            variance, common = self._spread(group, filter, none, self._level(group, column, folds), mine)[1:]
+            if common > 0:
+                share = decision.stacked / (1 - decision.stacked) * variance / common
+                column = replace(column, stacked=round(float(share), 6))
         if decision.kind == "none":
-            return (Column(weights, pair),)
-        mine, zero = self.table.tracks_in(folds), np.zeros(len(w))
-        level_only, movement_only = np.concatenate([w, zero]), np.concatenate([zero, w])
-        still = np.zeros(len(self.table.names))
-        stacked = 0.0
-        levels = _spreads(self._stats(group, filter, level_only, still)[mine].sum(axis=0))
-        if decision.stacked and levels[1] > 0:
-            slope = levels[1] / max(levels[0], 1e-12)
-            stacked = decision.stacked / ((1 - decision.stacked) * slope)
-            still = stacked * self._stacked(folds)[:, group]
-            levels = _spreads(self._stats(group, filter, level_only, still)[mine].sum(axis=0))
-        movements = _spreads(self._stats(group, filter, movement_only, 0 * still)[mine].sum(axis=0))
+            return (column,)
+        level = self._level(group, column, folds)
+        mean, *levels = self._spread(group, filter, none, level, mine)
+        movements = self._spread(group, filter, w, 0 * level, mine)[1:]
         gain = max(levels[1], 0.0) / max(levels[0], 1e-12)
         movement = min(max(movements[1], 0.0) / max(movements[0], 1e-12), gain)
-        spread = self._moved(group, filter, np.concatenate([gain * w, movement * w]), gain * still, mine)[1]
+        variance = self._spread(group, filter, movement * w, gain * level, mine)[1]
         truth_mean, truth_spread = self._truth_spread(group, folds)
-        scale = truth_spread / spread if spread > 1e-6 else 0.0
+        scale = truth_spread / np.sqrt(variance) if variance > 1e-12 else 0.0
         level_gain, movement_gain = (
-            decision.strength * scale * g + 1 - decision.strength for g in (gain, movement)
+            round(float(decision.strength * scale * g + 1 - decision.strength), 6) for g in (gain, movement)
         )
-        own = self._moved(group, filter, level_only, 0 * still, mine)[0]
-        centre = decision.stacked * truth_mean + (1 - decision.stacked) * own
-        if decision.kind == "affine":
-            centre = truth_mean
-        offset = centre - level_gain * self._moved(group, filter, level_only, still, mine)[0]
-        numbers = (stacked, offset, level_gain, movement_gain)
-        return (Column(weights, pair, (), *(round(float(x), 6) for x in numbers)),)
+        offset = round(float(truth_mean - level_gain * mean), 6)
+        return (replace(column, offset=offset, level_gain=level_gain, movement_gain=movement_gain),)
 
-    def _moved(self, group: int, filter: int, vector: F64, offsets: F64, mine: Mask) -> tuple[float, float]:
-        n, _, sy, _, syy, _ = self._stats(group, filter, vector, offsets)[mine].sum(axis=0)
-        return float(sy / n), float(np.sqrt(max(syy / n - (sy / n) ** 2, 0.0)))
+    def _spread(
+        self, group: int, filter: int, movement: F64, levels: F64, mine: Mask
+    ) -> tuple[float, float, float]:
+        """Mean and variance of a prediction, and its covariance with the truth."""
+        n, sx, sy, _, syy, sxy = self._stats(group, filter, movement, levels)[mine].sum(axis=0)
+        n = max(n, 1.0)
+        return float(sy / n), float(max(syy / n - (sy / n) ** 2, 0.0)), float(sxy / n - sx * sy / n**2)
 
     @memoize
     def _truth_spread(self, group: int, folds: Folds) -> tuple[float, float]:
-        gram = self._sum(group, 0, folds)
+        gram = self._grams[group, 0][self.table.tracks_in(folds)].sum(axis=0)
         mean = float(gram[0, -1] / gram[0, 0])
         return mean, float(np.sqrt(max(gram[-1, -1] / gram[0, 0] - mean * mean, 0.0)))
 
@@ -189,10 +212,3 @@ class AdapterVA(Adapter):
             mine = self.table.tracks_in((j,))
             out[mine] = self._said(inner)[mine]
         return out
-
-
-def _spreads(stats: F64) -> tuple[float, float]:
-    """Variance of the prediction and its covariance with the truth from six moments."""
-    n, sx, sy, _, syy, sxy = stats
-    n = max(n, 1.0)
-    return float(syy / n - (sy / n) ** 2), float(sxy / n - sx * sy / n**2)

@@ -24,7 +24,8 @@ from scipy import stats as distributions
 
 from abaw_submit import metrics
 from abaw_submit.arrays import F32, F64
-from abaw_submit.postprocess.recipe import Processing, Recipe, apply_recipe
+from abaw_submit.postprocess.apply import apply_recipe
+from abaw_submit.postprocess.recipe import Processing, Recipe
 from abaw_submit.postprocess.score_table import Folds, ScoreTable
 from abaw_submit.postprocess.search import Adapter, Steps, memoize
 from abaw_submit.progress import Progress, quiet
@@ -34,6 +35,8 @@ from abaw_submit.scores.files import Scores
 RULES = ("expected", "proven")
 # these can hardly do harm, so that any gain is taken; the others have to show one beyond its standard error
 CHEAP = frozenset({"ensemble", "smooth"})
+# what such a step gains elsewhere, and how that differs: decides where a corpus is too small to tell
+USUAL_GAIN, GAIN_SPREAD = 0.005, 0.02
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Rule:
         scored tracks cannot see; for "proven" the variance is enlarged for it (Nadeau and Bengio 2003).
         """
         if self.keep == "expected":
-            return self.min_gain + (0.0 if cheap else error)
+            return self.min_gain + (-USUAL_GAIN * (error / GAIN_SPREAD) ** 2 if cheap else error)
         error *= np.sqrt(1 + folds / max(folds - 1, 1))
         return self.min_gain + float(distributions.t.ppf(1 - self.error_rate, max(groups - 1, 1))) * error
 
@@ -163,10 +166,13 @@ class Selector:
 
     @memoize
     def _counts(self, folds: Folds) -> F64:
+        """How often each resample has each track: with two groupings both are drawn."""
         mine = np.flatnonzero(self.table.tracks_in(folds))
-        groups = [self.table.groups[k] for k in mine]
         counts = np.zeros((self.rule.resamples, len(self.table.fold)))
-        counts[:, mine] = metrics.bootstrap_counts(groups, self.rule.resamples, self.rule.seed)
+        counts[:, mine] = 1.0
+        for k, grouping in enumerate(self.table.groupings):
+            groups = [grouping[t] for t in mine]
+            counts[:, mine] *= metrics.bootstrap_counts(groups, self.rule.resamples, self.rule.seed + k)
         return counts
 
     @memoize
@@ -174,15 +180,16 @@ class Selector:
         """Cross-fitted score of a set of steps within some folds, and its bootstrap samples."""
         return self.sampled(self.cross_fitted(folds, steps), folds)
 
-    def gain(self, folds: Folds, with_: Steps, step: str) -> Gain:
-        """What a step adds to the others of a set."""
-        here, there = self.measured(folds, with_), self.measured(folds, with_ - {step})
+    def gain(self, folds: Folds, with_: Steps, without: Steps, step: str) -> Gain:
+        """What a step adds: a set of steps with it against one without it."""
+        here, there = self.measured(folds, with_), self.measured(folds, without)
         difference = here[1] - there[1]
-        groups = {g for g, k in zip(self.table.groups, self.table.fold, strict=True) if k in folds}
-        error = float(difference.std(ddof=1)) * np.sqrt(len(groups) / max(len(groups) - 1, 1))
+        mine = self.table.tracks_in(folds)
+        groups = min(len({g for g, m in zip(one, mine, strict=True) if m}) for one in self.table.groupings)
+        error = float(difference.std(ddof=1)) * np.sqrt(groups / max(groups - 1, 1))
         low, high = metrics.interval(difference)
         cheap = step in CHEAP | self.search.cheap_steps
-        wanted = self.rule.wanted(cheap, error, len(groups), len(self.table.leave_one(folds)))
+        wanted = self.rule.wanted(cheap, error, groups, len(self.table.leave_one(folds)))
         return Gain(step, here[0] - there[0], error, wanted, low, high)
 
     # ---- choosing ------------------------------------------------------------------------------------
@@ -190,14 +197,19 @@ class Selector:
     @memoize
     def choose(self, folds: Folds) -> tuple[Steps, list[Gain]]:
         """The steps that earn their place on some folds, and every gain that was tried."""
-        steps, tried = frozenset(self.steps), []
+        late = self.search.late_steps
+        steps, tried = frozenset(self.steps) - set(late), []
         while steps:
-            gains = [self.gain(folds, steps, s) for s in self.steps if s in steps]
+            gains = [self.gain(folds, steps, steps - {s}, s) for s in self.steps if s in steps]
             tried += gains
             failed = [g for g in gains if not g.kept]
             if not failed:
                 break
             steps = steps - {min(failed, key=lambda g: (g.gain - g.wanted) / max(g.error, 1e-12)).step}
+        for step in (s for s in self.steps if s in late):
+            instead = steps - late[step] | {step}
+            tried.append(self.gain(folds, instead, steps, step))
+            steps = instead if tried[-1].kept else steps
         return steps, tried
 
     def recipe(

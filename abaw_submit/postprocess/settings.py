@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from abaw_submit.config import Settings, setting
 from abaw_submit.errors import UserError, suggest
 
-STEPS = ("ensemble", "smooth", "calibrate", "stack", "threshold")
+STEPS = ("ensemble", "smooth", "calibrate", "stack", "pool", "threshold")
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,11 @@ class SelectSettings(Settings):
         (),
         "Regular expression for what tracks share; by default one recording's left, right and parts."
         " Given twice (person and film): a held-out fold shares neither.",
+    )
+    pool: str = setting(
+        "auto",
+        "VA: what tracks may share that gives them a common level, such as a film: a regular expression;"
+        " auto: the groupings given and the parts of names like sub3_vid10; none.",
     )
     steps: str = setting(",".join(STEPS), "Steps to try; those that mean nothing for a task are skipped.")
     rule: str = setting(

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from abaw_submit import metrics
 from abaw_submit.corpus.annotations import read_annotation_set
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess import recipe as recipes
+from abaw_submit.postprocess import pools
+from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.ensemble import average_folds
+from abaw_submit.postprocess.recipe_json import RECIPE_NAME, read_recipe, write_recipe
 from abaw_submit.postprocess.score_table import ScoreTable, build, groupings
 from abaw_submit.postprocess.search import Adapter
 from abaw_submit.postprocess.search_au import AdapterAU
@@ -29,7 +31,7 @@ from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores, read_scores, refuse_other_labels, write_scores
 from abaw_submit.store import Stage, write_json
-from abaw_submit.tasks import Task
+from abaw_submit.tasks import Decision, Task
 
 Truth = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
 
@@ -42,15 +44,23 @@ class SelectResult:
     notes: list[str]
 
 
+ADAPTERS: dict[Decision, type[Adapter]] = {
+    Decision.THRESHOLD: AdapterAU,
+    Decision.ARGMAX: AdapterEXPR,
+    Decision.CLIP: AdapterVA,
+}
+
+
 def make_search(
-    table: ScoreTable, filters: int = 0, longest_rows: int = 601, progress: Progress = quiet
+    table: ScoreTable,
+    filters: int = 0,
+    longest_rows: int = 601,
+    progress: Progress = quiet,
+    pools: Sequence[str] = (),
 ) -> Adapter:
-    """The search of a task; 0 filters: 60 for VA, 32 for the others, whose search costs more."""
-    name = table.task.name
-    pairs = candidates(filters or (60 if name == "VA" else 32), longest_rows)
-    if name == "VA":
-        return AdapterVA(table, pairs, progress)
-    return AdapterAU(table, pairs, progress) if name == "AU" else AdapterEXPR(table, pairs, progress)
+    """The search of a task; 0 filters: as many as its adapter says. `pools`: see `pools.candidates`."""
+    adapter = ADAPTERS[table.task.decision]
+    return adapter(table, candidates(filters or adapter.usual_filters, longest_rows), progress, pools)
 
 
 def choose(
@@ -73,7 +83,8 @@ def choose(
         group=groupings(settings.group),
         rate_hz=settings.rate_hz,
     )
-    search = make_search(table, settings.filters, settings.longest_rows, progress)
+    shared = pools.candidates(settings.pool, settings.group, table.names)
+    search = make_search(table, settings.filters, settings.longest_rows, progress, shared)
     rule = Rule(settings.rule, settings.error_rate, settings.min_gain, settings.resamples, settings.seed)
     selector = Selector(search, settings.step_names(), rule, settings.average)
     return selector, selector.run(dict(members), progress, min_run_rows=settings.min_run)
@@ -131,11 +142,11 @@ def run_select(
             "score": summary["chosen"]["cross_fitted"],
         }
         recipe = dataclasses.replace(selection.recipe, notes=noted)
-        recipes.write_recipe(out / recipes.RECIPE_NAME, recipe)
+        write_recipe(out / RECIPE_NAME, recipe)
         write_json(out / "selection.json", summary)
         write_scores(out / "crossfit", selection.crossfit)
         for path in [
-            out / recipes.RECIPE_NAME,
+            out / RECIPE_NAME,
             out / "selection.json",
             *sorted((out / "crossfit").iterdir()),
         ]:
@@ -162,7 +173,7 @@ def run_apply(
     Raises:
         UserError: scores of another task, other members or other columns; a malformed recipe.
     """
-    chosen = recipes.read_recipe(recipe)
+    chosen = read_recipe(recipe)
     if restore is not None:
         chosen = dataclasses.replace(chosen, restore=restore)
     if len(scores) == 1 and len(chosen.members) == 1 and set(scores) != set(chosen.members):
@@ -171,13 +182,13 @@ def run_apply(
             scores = {chosen.members[0]: only}
     names = sorted(scores)
     files = [p for n in names for p in sorted(scores[n])]
-    source = recipe / recipes.RECIPE_NAME if recipe.is_dir() else recipe
+    source = recipe / RECIPE_NAME if recipe.is_dir() else recipe
     settings = {"members": names, "files": [len(scores[n]) for n in names], "restore": chosen.restore}
     stage = Stage("apply", out, settings=settings, inputs=[source, *files])
     if not stage.done():
         members = {n: gather(scores[n], chosen.task, chosen.restore) for n in names}
         with stage:
-            result = recipes.apply_recipe(chosen, members, progress)
+            result = apply_recipe(chosen, members, progress)
             attributes = {"recipe": str(chosen.notes.get("fingerprint", "")), "steps": ",".join(chosen.steps)}
             write_scores(out, dataclasses.replace(result, attributes=attributes))
             for path in [out] if out.is_file() else sorted(out.glob("*.txt")):
@@ -223,7 +234,7 @@ def run_metrics(
             raise UserError(f"Track {t} has missing (NaN) scores; `apply` a recipe fills them.")
         if np.isinf(scores[t]).any():
             raise UserError(f"Track {t} holds infinite scores. Predict them again.")
-    width = len(task.columns_of(edition)) if task.name == "AU" else None
+    width = len(task.columns_of(edition)) if task.decision is Decision.THRESHOLD else None
     key = groupings(group)[0]
     score = metrics.score(
         task,

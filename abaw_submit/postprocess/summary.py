@@ -11,7 +11,8 @@ import numpy as np
 from abaw_submit import metrics
 from abaw_submit.arrays import F64
 from abaw_submit.postprocess import calibration, ensemble
-from abaw_submit.postprocess.recipe import apply_recipe, identity_recipe
+from abaw_submit.postprocess.apply import apply_recipe
+from abaw_submit.postprocess.recipe import identity_recipe
 from abaw_submit.postprocess.search import Choice, Weighting
 from abaw_submit.postprocess.selection import Selection, Selector, row_statistics
 from abaw_submit.progress import Progress, quiet

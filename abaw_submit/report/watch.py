@@ -17,8 +17,9 @@ from abaw_submit.faces.settings import CropSettings
 from abaw_submit.features.extract import extract
 from abaw_submit.features.job import Extraction
 from abaw_submit.features.registry import AUDIO, get_extractor
+from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.ensemble import average_folds
-from abaw_submit.postprocess.recipe import apply_recipe, read_recipe
+from abaw_submit.postprocess.recipe_json import read_recipe
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.report.find import Run, TaskRun
 from abaw_submit.scores.files import Scores

@@ -27,7 +27,8 @@ class Step:
 def simulate(folder: Path, tracks: int = TRACKS, rows: int = ROWS) -> tuple[list[Step], int]:
     """Scores of all tracks through apply, format, check and pack; the steps, and rows that are missing."""
     from abaw_submit.corpus.templates import write_template
-    from abaw_submit.postprocess.recipe import identity_recipe, write_recipe
+    from abaw_submit.postprocess.recipe import identity_recipe
+    from abaw_submit.postprocess.recipe_json import write_recipe
     from abaw_submit.scores.files import Scores, write_scores
     from abaw_submit.tasks import VA
 

@@ -25,7 +25,8 @@ def text_files(root: Path) -> dict[str, Reader]:
     from abaw_submit.corpus.templates import read_template, write_template
     from abaw_submit.corpus.testlists import read_track_list
     from abaw_submit.faces.overrides import read_overrides
-    from abaw_submit.postprocess.recipe import identity_recipe, read_recipe, write_recipe
+    from abaw_submit.postprocess.recipe import identity_recipe
+    from abaw_submit.postprocess.recipe_json import read_recipe, write_recipe
     from abaw_submit.store import Stage, read_record
     from abaw_submit.tasks import TASKS, VA
     from abaw_submit.training.folds import Fold, Splits, read_splits, write_splits

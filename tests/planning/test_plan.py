@@ -20,8 +20,8 @@ from abaw_submit.planning.compare import build_plan
 from abaw_submit.planning.fold_scores import FoldScores, read_fold_scores
 from abaw_submit.planning.report import plan_lines, teaching
 from abaw_submit.planning.settings import PlanSettings
+from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.ensemble import average_folds
-from abaw_submit.postprocess.recipe import apply_recipe
 from abaw_submit.postprocess.settings import SelectSettings
 from abaw_submit.postprocess.stages import choose
 from abaw_submit.scores.decide import decide

@@ -134,7 +134,8 @@ def test_test_scores_of_folds_are_averaged_and_their_spread_restored(tmp_path):
     for k in range(3):
         noisy = (y + r.normal(0, 0.3, y.shape)).astype(np.float32)
         write_scores(tmp_path / f"{k}.h5", Scores(VA, {"t": np.clip(noisy, -1, 1)}))
-    from abaw_submit.postprocess.recipe import identity_recipe, write_recipe
+    from abaw_submit.postprocess.recipe import identity_recipe
+    from abaw_submit.postprocess.recipe_json import write_recipe
 
     write_recipe(tmp_path / "recipe.json", identity_recipe(VA, ["m"]))
     files = [x for k in (2, 0, 1) for x in ("--scores", f"m={tmp_path}/{k}.h5")]

@@ -9,7 +9,8 @@ import pytest
 
 from abaw_submit import metrics
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess import recipe as recipes
+from abaw_submit.postprocess.apply import apply_recipe
+from abaw_submit.postprocess.recipe import Column, identity_recipe
 from abaw_submit.postprocess.score_table import build, divide, grouping
 from abaw_submit.postprocess.search import Option, best_of
 from abaw_submit.postprocess.selection import Rule, Selector, row_statistics
@@ -35,7 +36,7 @@ def test_the_useful_steps_are_kept_and_pure_noise_gets_no_weight(corpus):
     for column in selection.recipe.columns().values():
         good, noise = (column.weights[selection.recipe.members.index(m)] for m in ("good", "noise"))
         assert noise < 0.05 < 0.3 < good
-    plain = total(selector, recipes.apply_recipe(recipes.identity_recipe(VA, sorted(members)), members))
+    plain = total(selector, apply_recipe(identity_recipe(VA, sorted(members)), members))
     assert total(selector, selection.crossfit) > plain + 0.2
 
 
@@ -54,7 +55,7 @@ def test_expressions_take_one_filter_and_one_weighting_for_all_classes(corpus):
     assert len({(c.weights, c.filters) for c in columns}) == 1
     assert "ensemble" in selection.recipe.steps
     assert columns[0].weights[0] > 0.85
-    plain = recipes.apply_recipe(recipes.identity_recipe(EXPR, sorted(members)), members)
+    plain = apply_recipe(identity_recipe(EXPR, sorted(members)), members)
     assert total(selector, selection.crossfit) > total(selector, plain) + 0.1
 
 
@@ -92,7 +93,7 @@ def test_cross_fitted_scores_foretell_the_score_on_new_tracks(corpus):
         members, truth = corpus(VA, noises, tracks=16, seed=seed)
         selector, selection = choose(VA, members, truth, QUICK)
         fresh, labels = corpus(VA, noises, tracks=100, seed=seed + 1000)
-        result = recipes.apply_recipe(selection.recipe, fresh)
+        result = apply_recipe(selection.recipe, fresh)
         there = metrics.score(VA, {t: v for t, (v, _) in labels.items()}, result.tracks).total
         difference.append(total(selector, selection.crossfit) - there)
     error = np.std(difference, ddof=1) / np.sqrt(len(difference))
@@ -110,7 +111,7 @@ def test_sums_give_what_the_rows_give(corpus, task):
     selector = Selector(make_search(table, 8, 21), QUICK.step_names(), Rule(resamples=100), average=False)
     for steps in selector.every_set():
         recipe = selector.recipe(selector.all_folds, steps)
-        done = recipes.apply_recipe(recipe, members)
+        done = apply_recipe(recipe, members)
         rows = metrics.total(task, row_statistics(table, done).sum(axis=0))
         if any(p.stack for p in recipe.averaged):
             continue  # sums have the stacked member out of fold, as it will be on new tracks
@@ -165,7 +166,7 @@ def test_the_nested_score_runs_the_average_that_is_applied(corpus):
     for k, recipe in enumerate(selection.fold_recipes):
         mine = [t for t, j in zip(selector.table.names, selector.table.fold, strict=True) if j == k]
         part = {m: Scores(VA, {t: s[t] for t in mine}) for m, s in members.items()}
-        for track, values in recipes.apply_recipe(recipe, part).items():
+        for track, values in apply_recipe(recipe, part).items():
             np.testing.assert_array_equal(values, selection.crossfit[track])
     one = choose(VA, members, truth, replace(QUICK, folds=4, average=False))[1]
     assert len(one.recipe.averaged) == 1
@@ -189,7 +190,7 @@ def test_only_the_steps_asked_for_are_tried(corpus):
     selector, selection = choose(VA, members, truth, settings)
     assert selector.steps == ("ensemble",)
     for c in selection.recipe.columns().values():
-        assert c == recipes.Column(c.weights)
+        assert c == Column(c.weights)
     single = choose(VA, {"a": members["a"]}, truth, settings)
     assert single[0].steps == ()
     assert single[1].recipe.columns()["valence"].weights == (1.0,)
@@ -200,7 +201,7 @@ def test_a_wanted_gain_that_nothing_reaches_leaves_everything_as_it_is(corpus):
     settings = SelectSettings(filters=8, longest_rows=41, resamples=200, group=(".*",), min_gain=2.0)
     _, selection = choose(VA, members, truth, settings)
     assert selection.recipe.steps == ()
-    plain = recipes.apply_recipe(recipes.identity_recipe(VA, sorted(members)), members)
+    plain = apply_recipe(identity_recipe(VA, sorted(members)), members)
     for track in plain:
         np.testing.assert_array_equal(selection.crossfit[track], plain[track])
 
