@@ -17,6 +17,7 @@ from abaw_submit.planning.agreement import agreement_table, rows_changed, test_l
 from abaw_submit.planning.fold_scores import FoldScores
 from abaw_submit.planning.ideas import DIAGNOSIS, IDEAS, Idea, recipe_of
 from abaw_submit.planning.settings import PlanSettings
+from abaw_submit.postprocess import pools
 from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.ensemble import average_folds
 from abaw_submit.postprocess.recipe import Recipe, identity_recipe
@@ -155,7 +156,8 @@ def make_selector(
         task, out_of_fold, truth, folds=settings.crossfit_folds, group=key, rate_hz=settings.rate_hz
     )
     rule = Rule(resamples=settings.resamples, seed=settings.seed)
-    return Selector(make_search(table, settings.filters), STEPS, rule)
+    shared = pools.candidates(pools.AUTO, settings.group, table.names)
+    return Selector(make_search(table, settings.filters, pools=shared), STEPS, rule)
 
 
 def _alone(task: Task, members: Mapping[str, list[FoldScores]]) -> tuple[Recipe, Scores, Scores]:

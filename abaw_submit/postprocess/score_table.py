@@ -19,6 +19,7 @@ from abaw_submit.tasks import Task
 
 Folds = tuple[int, ...]
 SAMPLED_BYTES = 400 << 20  # filtered scores held at a time, all filters together
+FEWEST_GROUPS = 6  # of a grouping, to fit on while choosing, where there are two groupings
 SAMPLED_ROWS = 40_000  # neighbouring rows tell the same; more are left out evenly
 
 
@@ -83,11 +84,26 @@ class ScoreTable:
     def held_out(self, folds: Folds) -> list[tuple[Folds, int]]:
         """The divisions of some folds: (those that share no grouping with the one left out, the one left
         out). Where nothing remains to fit on, the folds stand for both."""
-        found = [(self._apart(folds, j), j) for j in folds]
-        return [(inner, j) for inner, j in found if inner] or [(folds, j) for j in folds]
+        return self._divisions(folds, [(self.levels != self.levels[j]).all(axis=1) for j in folds])
 
-    def _apart(self, folds: Folds, j: int) -> Folds:
-        return tuple(k for k in folds if (self.levels[k] != self.levels[j]).all())
+    def held_out_to_choose(self, folds: Folds) -> list[tuple[Folds, int]]:
+        """As `held_out`, for choosing: a grouping of which hardly anything would remain is shared for once,
+        because a fit on two films is no picture of one on four."""
+        apart = []
+        for j in folds:
+            away = self.levels != self.levels[j]
+            left = [
+                len({g for g, k in zip(one, self.fold, strict=True) if k in folds and away[k, f]})
+                for f, one in enumerate(self.groupings)
+            ]
+            held = [f for f, number in enumerate(left) if number >= FEWEST_GROUPS] or [int(np.argmax(left))]
+            apart.append(away[:, held].all(axis=1))
+        return self._divisions(folds, apart)
+
+    @staticmethod
+    def _divisions(folds: Folds, apart: Sequence[Mask]) -> list[tuple[Folds, int]]:
+        found = [(tuple(k for k in folds if away[k]), j) for j, away in zip(folds, apart, strict=True)]
+        return [(inner, j) for inner, j in found if inner] or [(folds, j) for j in folds]
 
     def leave_one(self, folds: Folds) -> list[Folds]:
         """Some folds less one place of one grouping, each in turn: what the averaged recipes are fitted
@@ -130,8 +146,8 @@ def build(
         task: the task.
         members: name -> scores; all of the same tracks.
         truth: track -> labels (rows, label columns) and valid (rows,); other tracks are ignored.
-        folds: folds for cross-fitting; fewer if there are fewer groups. Two groupings make many small ones, so
-            that the one with more groups is then divided in three.
+        folds: folds for cross-fitting; fewer if there are fewer groups. Two groupings make many small
+            ones, so that the one with more groups is then divided in three.
         group: the group of a track, or several such; tracks that share one never lie on both sides.
         rate_hz: rows per second.
 

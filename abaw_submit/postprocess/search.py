@@ -299,7 +299,7 @@ class Adapter(ABC):
     ) -> F64:
         """Summed statistics of a group on held-out folds."""
         total: Any = 0.0
-        for inner, j in self.table.held_out(folds):
+        for inner, j in self.table.held_out_to_choose(folds):
             stats = self.stats(group, self.columns(group, filter, weighting, decision, inner), inner)
             total = total + stats[self.table.tracks_in((j,))].sum(axis=0)
         return np.asarray(total)

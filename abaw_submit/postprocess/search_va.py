@@ -208,7 +208,7 @@ class AdapterVA(Adapter):
     def _stacked(self, folds: Folds) -> F64:
         """The stacked member's levels, (tracks, 2), out of fold in the folds that it is grown on."""
         out = self._said(folds).copy()
-        for inner, j in self.table.held_out(folds):
+        for inner, j in self.table.held_out_to_choose(folds):
             mine = self.table.tracks_in((j,))
             out[mine] = self._said(inner)[mine]
         return out

@@ -137,7 +137,7 @@ class Selector:
         """Statistics per group of the tracks in some folds, each under a fit on the others; zero
         elsewhere."""
         out: list[F64] = []
-        for inner, j in self.table.held_out(folds):
+        for inner, j in self.table.held_out_to_choose(folds):
             mine = self.table.tracks_in((j,))
             for g, stats in enumerate(self.stats(inner, steps)):
                 if g == len(out):

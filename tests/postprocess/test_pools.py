@@ -1,4 +1,4 @@
-"""Tracks that share something share a level: found by name, judged on held-out people, applied to new ones."""
+"""Tracks that share something share a level: found by name, judged on held-out people, applied to others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def total(truth, scores) -> float:
 
 def test_a_shared_film_is_found_in_the_names_and_helps_with_new_films_and_people():
     members, truth = cinema(12, 6, seed=0)
-    selector, selection = choose(VA, members, truth, QUICK)
+    selection = choose(VA, members, truth, QUICK)[1]
     assert "pool" in selection.recipe.steps
     columns = selection.recipe.columns().values()
     assert {tuple(pool_of(["p1_f1", "p2_f1", "p1_f2"], c.pool)) for c in columns} == {(0, 0, 1)}

@@ -61,7 +61,7 @@ def test_expressions_take_one_filter_and_one_weighting_for_all_classes(corpus):
 
 def test_nothing_is_kept_over_many_corpora_without_anything_to_gain_if_it_has_to_be_proven(noise_corpus):
     rate, kept, tried = 0.05, 0, 0
-    for seed in range(8):
+    for seed in range(12):
         members, truth = noise_corpus(seed)
         table = build(VA, members, truth, group=lambda t: t, rate_hz=30)
         selector = Selector(
@@ -69,21 +69,21 @@ def test_nothing_is_kept_over_many_corpora_without_anything_to_gain_if_it_has_to
         )
         steps, _ = selector.choose(selector.all_folds)
         kept, tried = kept + len(steps), tried + len(selector.steps)
-    assert tried == 32
+    assert tried == 48
     assert kept <= rate * tried
 
 
 def test_what_is_kept_where_nothing_can_be_gained_costs_nothing_and_fools_nobody(noise_corpus):
     """Nothing can be learnt here, so the true score of any recipe is 0."""
     fair, fooled = [], []
-    for seed in range(100, 108):
+    for seed in range(100, 112):
         members, truth = noise_corpus(seed)
         selector, selection = choose(VA, members, truth, QUICK)
         fair.append(total(selector, selection.crossfit))
         fooled.append(selector.optimistic(frozenset(selector.steps)))
     error = np.std(fair, ddof=1) / np.sqrt(len(fair))
     assert abs(np.mean(fair)) < 3 * error
-    assert np.mean(fooled) > 0.03
+    assert np.mean(fooled) > 0.05
 
 
 def test_cross_fitted_scores_foretell_the_score_on_new_tracks(corpus):
