@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import calibration, ensemble, smoothing, thresholds
 from abaw_submit.postprocess.pools import pool_means, pool_of
@@ -16,7 +17,7 @@ from abaw_submit.postprocess.smoothing import FilterPair
 from abaw_submit.postprocess.stack import track_levels
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.files import Scores
-from abaw_submit.tasks import Decision, Task, get_task
+from abaw_submit.tasks import Task, get_task
 
 # processed scores are rounded to this many decimals: different machines' last bits then do not show
 DECIMALS = 6

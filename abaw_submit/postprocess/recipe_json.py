@@ -101,6 +101,5 @@ def _column(value: dict[str, Any]) -> Column:
     filters = FilterPair(parse_filter(value.pop("before", "none")), parse_filter(value.pop("after", "none")))
     knots = tuple(tuple(float(x) for x in k) for k in value.pop("knots", ()))
     weights = tuple(float(w) for w in value.pop("weights"))
-    return Column(
-        weights, filters, knots, **{k: str(v) if k == "pool" else float(v) for k, v in value.items()}
-    )
+    pool = str(value.pop("pool", ""))
+    return Column(weights, filters, knots, pool=pool, **{k: float(v) for k, v in value.items()})

@@ -127,7 +127,7 @@ class AdapterVA(Adapter):
         if not column.pooled:
             return np.asarray(level)
         mine, pools = self.table.tracks_in(folds), pool_of(self.table.names, column.pool)
-        shared = pool_sums(np.where(mine, level, 0.0), pools), pool_sums(mine * 1.0, pools)
+        shared = pool_sums(np.where(mine, level, 0.0), pools), pool_sums(mine.astype(np.float64), pools)
         places = pools + len(pools) * self.table.fold
         total, number = (
             a + np.where(mine, 0.0, pool_sums(b, places))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from abaw_submit import metrics
 from abaw_submit.corpus.annotations import read_annotation_set
+from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import pools
 from abaw_submit.postprocess.apply import apply_recipe
@@ -31,7 +32,7 @@ from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores, read_scores, refuse_other_labels, write_scores
 from abaw_submit.store import Stage, write_json
-from abaw_submit.tasks import Decision, Task
+from abaw_submit.tasks import Task
 
 Truth = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
 
