@@ -124,7 +124,8 @@ def run(
             f"{len(outcome.failed)} jobs failed: {names}. Their logs: {plan.log(outcome.failed[0]).parent}"
         )
     if not outcome.made:
-        click.echo(f"Nothing to do: {target} of run {plan.run.name} is complete{_where(plan, target)}.")
+        whole = "has all but what failed" if outcome.lost else "is complete"
+        click.echo(f"Nothing to do: {target} of run {plan.run.name} {whole}{_where(plan, target)}.")
     else:
         click.echo(f"Done in {time.monotonic() - began:.0f} s{_where(plan, target)}.")
     if outcome.lost:

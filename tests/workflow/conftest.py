@@ -54,6 +54,17 @@ resamples = 100
 """
 
 
+# the events of Python's own auditing, such as opened files and imported modules
+WRITE_DOWN = """
+import os, sys
+def note(event, arguments):
+    if event == "{event}" and isinstance(arguments[0], str) and {wanted}:
+        with os.fdopen(os.open({log!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "w") as log:
+            log.write(f"{{os.getpid()}} {{arguments[0]}}\\n")
+sys.addaudithook(note)
+"""
+
+
 class Place:
     """A folder with a config and what runs have made in it."""
 
@@ -95,6 +106,19 @@ class Place:
 
     def status(self):
         return {j["job"]: j for j in json.loads(self("status", "-c", self.config.name, "--json"))["jobs"]}
+
+    def hooked(self, text):
+        """The environment in which every process runs some code before anything else."""
+        folder = self.folder / "hooks"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(text, encoding="utf-8")
+        return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+    def written_down(self, event, wanted):
+        """Such an environment, and its log: process and first argument of an event where `wanted` is true."""
+        log = self.folder / "events"
+        log.touch()
+        return self.hooked(WRITE_DOWN.format(event=event, wanted=wanted, log=str(log))), log
 
     @property
     def work(self):

@@ -40,13 +40,11 @@ def test_a_setting_of_the_environment_counts_too(place):
     assert "finetune" not in plan
 
 
-def test_a_new_version_of_a_stages_code_makes_it_again(place, tmp_path):
+def test_a_new_version_of_a_stages_code_makes_it_again(place):
     """As if the package had been updated: `sitecustomize` is imported before anything else."""
     assert place.plan() == {}
     text = "from abaw_submit.store import VERSIONS\nVERSIONS['train'] = 99\n"
-    (tmp_path / "sitecustomize.py").write_text(text)
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    plan = place.plan(env={"PYTHONPATH": path})
+    plan = place.plan(env=place.hooked(text))
     assert set(plan) == TRAINING | AFTER_TRAINING
     assert re.fullmatch(r"code \d+ -> 99", plan["train VA, fold 0"])
 

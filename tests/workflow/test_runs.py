@@ -3,9 +3,8 @@
 import json
 import os
 import signal
+import struct
 import time
-
-import pytest
 
 from abaw_submit.workflow.devices import one_device
 
@@ -67,9 +66,16 @@ def test_a_killed_run_leaves_nothing_running_and_goes_on_to_the_same_bytes(place
 def test_a_second_run_of_the_same_name_says_who_is_at_it(place):
     forget_training(place)
     process = place.start("run", "submission", "-c", place.config.name)
-    wait_for((place.work / "stages/.run.owner").exists, process)
+    wait_for(lambda: state_of(place, "train_va_0")["state"] == "running", process)
+    job = state_of(place, "train_va_0")["pid"]
+    os.kill(job, signal.SIGSTOP)  # so that it runs as long as we look
     said = place.run("submission", code=2)
     assert f"process {process.pid} on" in said
+    row = place.status()["train_va_0"]
+    assert row["state"] == "running"
+    assert f"process {job} on" in row["why"]
+    assert "Next: Wait" in place("status", "-c", place.config.name)
+    os.kill(job, signal.SIGCONT)
     process.terminate()
     process.communicate()
 
@@ -91,6 +97,64 @@ def test_a_track_without_a_video_is_named_and_the_rest_goes_on(fresh):
     assert track in out
     assert not (fresh.folder / "submissions/my rün/VA.zip").exists()
     assert (fresh.folder / "submissions/my rün/report.html").exists()
+
+
+def test_what_failed_is_made_again_when_asked(place):
+    """Something in the way of one file: nothing that a run knows of changes when it is gone."""
+    features = place.work / "features" / "logmel"
+    blocked = sorted(features.glob("*.h5"))[0]
+    blocked.unlink()
+    blocked.mkdir()
+    out = place.run("features", code=1)
+    assert "1 items failed" in out
+    row = place.status()["sound_logmel"]
+    assert [item for item, _ in row["failures"]] == [blocked.stem]
+    assert "--retry-failed" in out
+    blocked.rmdir()
+    assert "1 items failed" in place.run("features", code=1)
+    assert not blocked.exists()
+    place.run("features", "--retry-failed")
+    assert blocked.is_file()
+    assert place.status()["sound_logmel"]["failures"] == []
+
+
+def test_crop_with_nothing_to_do_reads_no_video(place):
+    video = sorted((place.folder / "the data/videos").rglob("*.mp4"))[0]
+    with video.open("ab") as handle:  # an empty box: too large to be hashed for nothing
+        handle.write(struct.pack(">I4s", 1 << 20, b"free") + bytes((1 << 20) - 8))
+    place.run("crop")
+    env, log = place.written_down("open", "arguments[0].endswith('.mp4')")
+    alone = ["crop", "the data/videos", "--out", place.work / "crops", *rows_of(place)]
+    assert "Nothing to do" in place("run", "crop", "-c", place.config.name, env=env)
+    assert "nothing to do" in place(*alone, "-c", place.config.name, env=env)
+    assert video.name not in log.read_text()
+
+
+def rows_of(place):
+    template = next((place.folder / "the data/test_sets").glob("*VA*sample.txt"))
+    names = ("the data/annotations", template.relative_to(place.folder))
+    return [word for name in names for word in ("--rows-from", name)]
+
+
+def test_videos_through_trained_folds_import_torch_once(place):
+    """A run that only uses the folds of another one: one process imports, the jobs are its children."""
+    config = place.folder / "my clips.toml"
+    config.write_text(
+        '[run]\nname = "clips ü"\ntrained = "my rün"\ntasks = "VA"\nfolds = 2\nvideos = "the data/videos"\n'
+        'audio_va = "logmel"\n[crop]\nmargin = 0.0\n[extract]\njobs = 1\n'
+    )
+    env, log = place.written_down("open", "'torch/__pycache__/__init__.' in arguments[0]")
+    out = place("run", "submission", "-c", config.name, "--jobs", "2", env=env)
+    assert "predict VA" in out
+    assert len({line.split()[0] for line in log.read_text().splitlines()}) == 1
+    template = place.folder / "work/clips ü/va/template.txt"
+    zip_file = place.folder / "submissions/clips ü/VA.zip"
+    assert "VALID" in place("check", zip_file, "--task", "VA", "--template", template)
+    assert "Nothing to do" in place("run", "submission", "-c", config.name)
+    place.change("[train]\nepochs = 1", "[train]\nepochs = 2")
+    place.run("train")
+    said = place("run", "submission", "-c", config.name, "-n")
+    assert "predict VA" in said  # other weights: their scores are not these
 
 
 def test_features_are_given_up_and_come_back_when_they_are_needed(place):
@@ -156,12 +220,18 @@ def test_each_job_has_a_device_of_its_own(tmp_path):
         assert none == ""
 
 
-@pytest.mark.parametrize(("jobs", "gpus"), [("2", "2")])
-def test_jobs_on_a_machine_with_devices_are_told_theirs(place, jobs, gpus, tmp_path):
+def test_jobs_side_by_side_have_devices_of_their_own(place, tmp_path):
     """Two made-up devices, which torch does not find: it works on, on the processor."""
     forget_training(place)
-    place.run(
-        "train", "--jobs", jobs, "--gpus", gpus, env={"CUDA_VISIBLE_DEVICES": "7,8", "TMPDIR": str(tmp_path)}
-    )
-    assert {state_of(place, job)["device"] for job in TRAINED[:2]} <= {"7", "8"}
-    assert state_of(place, "train_va_0")["device"] in ("7", "8")
+    env = {"CUDA_VISIBLE_DEVICES": "7,8,9", "TMPDIR": str(tmp_path)}
+    process = place.start("run", "train", "-c", place.config.name, "--jobs", "4", "--gpus", "2", env=env)
+    stopped = []
+    for job in ("train_va_0", "train_va_1"):
+        wait_for(lambda job=job: state_of(place, job)["state"] == "running", process)
+        stopped.append(state_of(place, job))
+        os.kill(stopped[-1]["pid"], signal.SIGSTOP)
+    assert {state["device"] for state in stopped} == {"7", "8"}
+    for state in stopped:
+        os.kill(state["pid"], signal.SIGCONT)
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
