@@ -130,7 +130,7 @@ def make(
             command,
             stdout=handle,
             stderr=subprocess.STDOUT,
-            env={**_environment(), **more_environment},
+            env={**_environment(slurm=bool(profile)), **more_environment},
             preexec_fn=_die_with_parent,
         )
         try:
@@ -229,9 +229,11 @@ def _targets(plan: Plan, units: Sequence[Unit], again: Iterable[Unit]) -> list[s
     return [*force, "--", *(plan.stamp(unit).as_posix() for unit in wanted)]
 
 
-def _environment() -> dict[str, str]:
+def _environment(*, slurm: bool = False) -> dict[str, str]:
     # a profile of the user's own, or one in the folder, does not get in by the back door
-    return {k: v for k, v in os.environ.items() if k != "SNAKEMAKE_PROFILE"}
+    kept = {k: v for k, v in os.environ.items() if k != "SNAKEMAKE_PROFILE"}
+    # Snakemake's Slurm plugin asks scontrol when it is imported: 9 s where Slurm is there and does not answer
+    return kept if slurm else {**kept, "SLURM_CONF": os.devnull}
 
 
 def _die_with_parent() -> None:
