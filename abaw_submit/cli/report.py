@@ -37,10 +37,12 @@ def report(
     from abaw_submit.report.find import annotations_of, find_run
     from abaw_submit.report.page import page
     from abaw_submit.report.scoreboard import board, board_text, crossfitted
-    from abaw_submit.store import write_text
+    from abaw_submit.store import refuse_foreign_text, write_text
 
     if out is None and not table:
         raise click.UsageError("Give --out FILE.html, or --table.")
+    if out is not None:
+        refuse_foreign_text(out, "report", b'content="abaw-submit report"')
     run = find_run(run_name)
     annotations = annotations or annotations_of(run)
     if annotations is None:

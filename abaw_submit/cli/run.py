@@ -234,9 +234,10 @@ def _look(plan: Plan, units: Sequence[Unit]) -> Any:
 
 
 def _draw(plan: Plan, units: Sequence[Unit], out: Path) -> None:
-    from abaw_submit.store import write_text
-    from abaw_submit.workflow.draw import draw
+    from abaw_submit.store import refuse_foreign_text, write_text
+    from abaw_submit.workflow.draw import MARK, draw
 
+    refuse_foreign_text(out, "run --draw", MARK.encode())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "plan.json"
         plan.write(path)

@@ -33,6 +33,7 @@ from abaw_submit.faces.settings import DETECTORS
     metavar="NAME=PATH",
     help="Weights of an extractor that moved; may be repeated.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @click.option("--device", default="auto", help="auto, cpu or cuda.")
 def show(
     video: Path,
@@ -43,6 +44,7 @@ def show(
     detector: str,
     model: Path | None,
     weights: tuple[str, ...],
+    overwrite: bool,
     device: str,
 ) -> None:
     """Predictions of a trained run on any video: a line per frame as CSV, and drawn over the video.
@@ -57,13 +59,15 @@ def show(
     from abaw_submit.report.frame_table import frame_csv
     from abaw_submit.report.overlay import write_overlay
     from abaw_submit.report.watch import Choice, watch
-    from abaw_submit.store import write_text
+    from abaw_submit.store import refuse_foreign_file, write_text
 
     if out is None and table is None:
         raise click.UsageError("Give --out OVERLAY.mp4, --csv FILE.csv, or both.")
     for path in (out, table):
         if path is not None and path.resolve() == video.resolve():
             raise click.UsageError(f"{path} is the video itself.")
+        if path is not None and not overwrite:
+            refuse_foreign_file(path, "show")
     run = find_run(run_name)
     spec, remark = find_detector(detector, model)
     if remark:

@@ -6,7 +6,7 @@ output one owner at a time; `stage` puts them together.
 """
 
 from abaw_submit.store.atomic import RECORDED, atomic_path, remove_leftovers, write_json, write_text
-from abaw_submit.store.guard import read_mark, refuse_foreign_file, refuse_overlap
+from abaw_submit.store.guard import read_mark, refuse_foreign_file, refuse_foreign_text, refuse_overlap
 from abaw_submit.store.hashing import fingerprint, read_sha256, sha256_file
 from abaw_submit.store.identity import changed_outputs, identify, refuse_changed
 from abaw_submit.store.owner import Owner
@@ -32,6 +32,7 @@ __all__ = [
     "record_path",
     "refuse_changed",
     "refuse_foreign_file",
+    "refuse_foreign_text",
     "refuse_overlap",
     "remove_leftovers",
     "sha256_file",

@@ -19,6 +19,7 @@ from abaw_submit.store.record import RECORD_NAME, read_record, record_path
 from abaw_submit.textfile import read_own_json
 
 _LONGEST_NAME = 180
+_MARKED_BYTES = 4096
 _DEEP = 3  # folders above a path whose marks may speak of it
 
 
@@ -174,6 +175,24 @@ def refuse_foreign_file(out: Path, stage: str, words: str = "") -> None:
             f"{name} is there already, and no record says that `{stage}` made it."
             "\nGive another --out, or delete the file."
         )
+
+
+def refuse_foreign_text(out: Path, stage: str, mark: bytes = b"") -> None:
+    """Refuse to overwrite a file without a record, unless it is empty or carries the mark of its maker.
+
+    Args:
+        out: the file.
+        stage: what would write it.
+        mark: what stands in the first bytes of a text that it wrote; b"" if it leaves none.
+
+    Raises:
+        UserError: there is another file, or something that is no file.
+    """
+    if mark and out.is_file():
+        with out.open("rb") as handle:
+            if mark in handle.read(_MARKED_BYTES):
+                return
+    refuse_foreign_file(out, stage)
 
 
 def _maker(out: Path) -> str | None:

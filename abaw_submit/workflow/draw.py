@@ -10,6 +10,7 @@ from abaw_submit.workflow.launch import dot
 from abaw_submit.workflow.plan import Plan
 from abaw_submit.workflow.units import BY_FOLD, BY_TASK, GPU_STAGES, Unit
 
+MARK = "<!-- made by abaw-submit run -->"  # a file with it may be made again
 _NODE = re.compile(r'(\d+)\[label = "([^"]*)"')
 _EDGE = re.compile(r"(\d+) -> (\d+)")
 _WIDTH_PX, _HEIGHT_PX, _GAP_X_PX, _GAP_Y_PX, _EDGE_PX = 132, 26, 46, 12, 16
@@ -45,7 +46,7 @@ def draw(plan: Plan, plan_path: str, units: Sequence[Unit]) -> str:
     lines = [_edge(place[a], place[b]) for a, b in edges]
     boxes = [_box(names[n], *place[n]) for n in names]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}">'
-    return "\n".join([head, f"<style>{_STYLE}</style>", *lines, *boxes, "</svg>"]) + "\n"
+    return "\n".join([head, MARK, f"<style>{_STYLE}</style>", *lines, *boxes, "</svg>"]) + "\n"
 
 
 def _read(text: str) -> tuple[dict[str, str], list[tuple[str, str]]]:

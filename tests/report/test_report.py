@@ -76,9 +76,19 @@ def test_the_page_is_one_file_with_scores_and_escaped_failures(run):
     result = CliRunner().invoke(cli, ["report", *args], catch_exceptions=False)
     assert result.exit_code == 0
     html = out.read_text()
+    assert CliRunner().invoke(cli, ["report", *args]).exit_code == 0  # its own page is made again
     assert "video&lt;9&gt;" in html
     assert re.search(r"<b>0\.\d{3}</b>", html)
     assert not re.search(r"""(src|href)=["'](https?:)?//""", html)  # nothing from outside
+
+
+def test_a_page_of_somebody_else_stays(run):
+    out = run / "thesis.html"
+    out.write_text("<!doctype html><title>Thesis</title>")
+    result = CliRunner().invoke(cli, ["report", "--run", str(run / "work/one"), "--out", str(out)])
+    assert isinstance(result.exception, UserError)
+    assert "thesis.html is there already" in str(result.exception)
+    assert out.read_text() == "<!doctype html><title>Thesis</title>"
 
 
 def test_an_empty_run_is_named(tmp_path):
