@@ -89,7 +89,6 @@ def warm_up() -> None:
         "av",
         "cv2",
         "joblib",
-        "matplotlib.pyplot",
         "abaw_submit.__main__",
         "abaw_submit.faces.stage",
     ):
