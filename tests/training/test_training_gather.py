@@ -12,20 +12,9 @@ from abaw_submit.errors import UserError
 from abaw_submit.features.cache import feature_path, write_features
 from abaw_submit.training.gather import Clips
 from abaw_submit.training.table import FeatureTable
+from tests.training.feature_files import put
 
 CPU = torch.device("cpu")
-
-
-def put(folder: Path, track: str, values: np.ndarray, valid: np.ndarray | None = None) -> None:
-    good = np.ones(len(values), bool) if valid is None else valid
-    write_features(
-        feature_path(folder, track),
-        values,
-        good,
-        np.arange(len(values)),
-        extractor=folder.name,
-        fingerprint="",
-    )
 
 
 def test_short_tracks_are_padded_and_the_next_one_is_never_read(tmp_path: Path) -> None:

@@ -8,20 +8,8 @@ import numpy as np
 import pytest
 
 from abaw_submit.errors import UserError
-from abaw_submit.features.cache import feature_path, write_features
 from abaw_submit.training.table import FeatureTable, TrackFeatures
-
-
-def put(folder: Path, track: str, values: np.ndarray, valid: np.ndarray | None = None) -> None:
-    good = np.ones(len(values), bool) if valid is None else valid
-    write_features(
-        feature_path(folder, track),
-        values,
-        good,
-        np.arange(len(values)),
-        extractor=folder.name,
-        fingerprint="",
-    )
+from tests.training.feature_files import put
 
 
 def test_gaps_take_the_nearest_valid_row_of_their_own_track(tmp_path: Path) -> None:
