@@ -82,17 +82,19 @@ def format(
 @click.command(cls=Command)
 @click.argument("target", type=IN_PATH)
 @click.option(
-    "--task", type=_KINDS, required=True, help="The task; CE: compound expressions, AH: ambivalence."
+    "--task",
+    type=_KINDS,
+    help="The task. Default: the template's, or the one `format` wrote it for. CE: compound expressions.",
 )
-@click.option("--template", type=IN_FILE, help=_TEMPLATE_HELP)
-@click.option("--tracks", type=IN_FILE, help=_TRACKS_HELP)
+@click.option("--template", type=IN_FILE, help=f"{_TEMPLATE_HELP} Default: the one `format` was given.")
+@click.option("--tracks", type=IN_FILE, help=f"{_TRACKS_HELP} Default: the one `format` was given.")
 @click.option("--rows-from", type=IN_PATH, help="With --tracks: row counts of annotations or a template.")
 @click.option("--edition", type=_EDITION, help="Whose headers. Default: the template's, else the files'.")
 @click.option("--tracks-table", is_flag=True, help="List every track, not only those with problems.")
 @json_option
 def check(
     target: Path,
-    task: str,
+    task: str | None,
     template: Path | None,
     tracks: Path | None,
     rows_from: Path | None,
@@ -109,10 +111,12 @@ def check(
     Example: abaw-submit check va.zip --task VA --template CVPR_6th_ABAW_VA_test_set_sample.txt
     """
     from abaw_submit.submission.check import check as check_target
-    from abaw_submit.submission.expected import expected_rows
     from abaw_submit.submission.findings import report_lines
 
-    report = check_target(target, task, expected_rows(task, template, tracks, rows_from), edition)
+    task, asked, _ = _asked(target, task, template, tracks, rows_from)
+    if asked is None:
+        raise UserError("Nothing to check against: give --template FILE, or --tracks FILE (editions 1 to 3).")
+    report = check_target(target, task, asked, edition)
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2, ensure_ascii=False))
     else:
@@ -152,32 +156,36 @@ def pack(
     """
     from abaw_submit.submission.findings import report_lines
     from abaw_submit.submission.pack import pack as pack_files
+    from abaw_submit.submission.pack import sidecar_path
 
-    task, asked, source = _asked(files, task, template, tracks, rows_from)
+    task, asked, source = _asked(files[0], task, template, tracks, rows_from)
     report = pack_files(files, out, task, asked, edition, source)
+    click.echo(f"{out} is what to upload; {sidecar_path(out).name} says where it came from.")
     click.echo("\n".join(report_lines(report)))
     if asked is None:
         click.echo("Completeness was not checked: give --template or --tracks.", err=True)
 
 
 def _asked(
-    files: tuple[Path, ...],
+    first: Path,
     task: str | None,
     template: Path | None,
     tracks: Path | None,
     rows_from: Path | None,
 ) -> tuple[str, ExpectedRows | None, Path | None]:
     """What the files have to hold: as given, else what `format` noted when it wrote them."""
-    from abaw_submit.submission.expected import expected_rows
+    from abaw_submit.submission.expected import expected_rows, task_of_template
     from abaw_submit.submission.provenance import rows_source
 
-    if template is None and tracks is None and (noted := rows_source(files[0])) is not None:
+    if template is None and tracks is None and (noted := rows_source(first)) is not None:
         if task is not None and task != noted[0]:
-            raise UserError(f"{files[0]} was written for {noted[0]}; --task says {task}.")
+            raise UserError(f"{first} was written for {noted[0]}; --task says {task}.")
         task = noted[0]
         template, tracks = (noted[2], None) if noted[1] == "template" else (None, noted[2])
+    if task is None and template is not None:
+        task = task_of_template(template)
     if task is None:
-        raise UserError(f"Nothing says which task {files[0]} is for. Give --task and --template.")
+        raise UserError(f"Nothing says which task {first} is for. Give --task and --template.")
     if template is None and tracks is None:
         return task, None, None
     return task, expected_rows(task, template, tracks, rows_from), template or tracks

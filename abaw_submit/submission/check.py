@@ -13,6 +13,14 @@ import numpy.typing as npt
 from abaw_submit.corpus.lines import Lines
 from abaw_submit.errors import UserError
 from abaw_submit.submission.containers import DamagedZip, Member, TooMuch, open_members
+from abaw_submit.submission.dialect import (
+    PER_TRACK,
+    SINGLE,
+    dialect_asked,
+    dialect_of,
+    edition_of,
+    template_edition,
+)
 from abaw_submit.submission.expected import ExpectedRows
 from abaw_submit.submission.findings import Place, Report
 from abaw_submit.submission.grammar import Grammar, grammar_of, grammar_of_header
@@ -23,7 +31,6 @@ from abaw_submit.submission.values import Kinds, Values, diagnose, read_values
 from abaw_submit.submission.videos import check_videos
 from abaw_submit.tasks import AH, LATEST_EDITION
 
-SINGLE, PER_TRACK = "single file", "per-track files"
 _MOST_SUBMISSIONS = 20  # single files in one container; five are allowed
 _PART_BYTES = 1 << 22
 
@@ -42,7 +49,7 @@ def check(
     Raises:
         UserError: there is no such target.
     """
-    grammar = grammar_of(kind, edition or _template_edition(asked, kind) or LATEST_EDITION)
+    grammar = grammar_of(kind, edition or template_edition(asked, kind) or LATEST_EDITION)
     report = Report(str(target), grammar.name, grammar.edition, grammar.columns)
     members = open_members(target, report)
     edited = edited_since(target)
@@ -61,10 +68,14 @@ def check(
         if len(texts) > 1:
             report.add("several submissions", Place(found=f"{len(texts)} files"), len(texts))
         return report
-    report.dialect = _dialect(texts[0][1], report, asked)
+    report.dialect = dialect_of(texts[0][1], grammar, report.container, asked)
+    wanted = dialect_asked(asked, edition) or report.dialect
+    if report.dialect != wanted:
+        found = f"{report.dialect}, expected {wanted}; abaw-submit format makes them from scores"
+        report.add("dialect", Place(found=found))
     if report.dialect == PER_TRACK:
         if edition is None:
-            grammar = _edition_of(texts[0][1], grammar)
+            grammar = edition_of(texts[0][1], grammar)
             report.edition, report.edition_columns = grammar.edition, grammar.columns
         _check_tracks(texts, grammar, asked, report)
     else:
@@ -76,28 +87,6 @@ def check(
         if len(texts) > 1:
             report.add("several submissions", Place(found=f"{len(texts)} files"), len(texts))
     return report
-
-
-def _template_edition(asked: ExpectedRows | None, kind: str) -> int | None:
-    template = asked.template if asked else None
-    of_kind = template is not None and template.task is not None and template.task.name == kind
-    return template.edition if template and of_kind else None
-
-
-def _edition_of(lines: Lines, grammar: Grammar) -> Grammar:
-    found = grammar_of_header(lines.text(0))
-    return found if found is not None and found.name == grammar.name else grammar
-
-
-def _dialect(lines: Lines, report: Report, asked: ExpectedRows | None) -> str:
-    """By the first line; where that says nothing, a template or a lone file means a single file."""
-    header = lines.text(0)
-    if "image" in header or is_row(lines, 0):
-        return SINGLE
-    if header in (grammar_of(report.kind, e).track_header for e in (1, 2, LATEST_EDITION)):
-        return PER_TRACK
-    alone = report.container == "file" or (asked is not None and asked.template is not None)
-    return SINGLE if alone else PER_TRACK
 
 
 def _text(member: Member, report: Report, shortest: int) -> Lines | None:
@@ -154,6 +143,9 @@ def _check_single(
     member: Member, lines: Lines, grammar: Grammar, asked: ExpectedRows | None, report: Report
 ) -> None:
     first = 0 if is_row(lines, 0) else 1
+    report.rows += len(lines) - first
+    if _unreadable(member.name, lines, grammar.header, report):
+        return
     values_fit = _check_header(member.name, lines, grammar, grammar.header, asked, report, first)
     tracks: Mapping[str, int]
     if asked is not None and asked.listed is not None:
@@ -161,7 +153,6 @@ def _check_single(
     else:
         tracks = _known_rows(lines, asked, first, member.name, report)
         found = locate(lines, tracks, report, member.name, first)
-    report.rows += len(lines) - first
     values = None
     if values_fit:
 
@@ -173,6 +164,21 @@ def _check_single(
     report.tracks += summarize(found.rows, values, tracks, grammar)
     if values is not None:
         note_suspicions(values, found.rows, tracks, grammar, report, member.name)
+
+
+def _unreadable(file: str, lines: Lines, expected: str, report: Report) -> bool:
+    """Name what makes every line of a file wrong at once; its lines are then not looked at one by one."""
+    header = lines.text(0)
+    for mark, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if mark in header and header.replace(mark, ",") == expected:
+            report.add("header", Place(file, 1, found=f"{name} between the columns; expected commas alone"))
+            return True
+    first, _, rest = header.partition(",")
+    if rest == expected and first in ("", '""', "index", "Unnamed: 0"):
+        found = "a first column with row numbers; in pandas: to_csv(index=False)"
+        report.add("header", Place(file, 1, found=found))
+        return True
+    return False
 
 
 def _known_rows(
@@ -266,8 +272,10 @@ def _check_track(
     report: Report,
 ) -> Values | None:
     assert grammar.track_header is not None
-    values_fit = _check_header(member.name, lines, grammar, grammar.track_header, asked, report)
     report.rows += len(lines) - 1
+    if _unreadable(member.name, lines, grammar.track_header, report):
+        return None
+    values_fit = _check_header(member.name, lines, grammar, grammar.track_header, asked, report)
     if rows is not None and len(lines) - 1 != rows:
         found = f"{len(lines) - 1} rows, expected {rows}"
         report.add("row count", Place(member.name, None, member.stem, found=found))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from abaw_submit.corpus.lines import read_lines
 from abaw_submit.corpus.mtl import MtlList, read_mtl
 from abaw_submit.corpus.rows import official_rows
 from abaw_submit.corpus.templates import Template, read_template
@@ -12,6 +13,7 @@ from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.corpus.videolist import read_video_list
 from abaw_submit.errors import UserError
 from abaw_submit.submission.grammar import grammar_of, grammar_of_header
+from abaw_submit.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,20 @@ def expected_rows(
     source = rows_from or template
     rows = official_rows(source) if source is not None else {}
     return ExpectedRows({track: rows.get(track) for track in read_track_list(tracks)})
+
+
+def task_of_template(path: Path) -> str | None:
+    """The one task a template can be of, by its header; None if that leaves a choice (or there is no header).
+
+    Raises:
+        UserError: the template is malformed.
+    """
+    first = read_lines(path).text(0)
+    grammar = grammar_of_header(first.replace(" ", ""))
+    if grammar is None or grammar.name not in TASKS:
+        return None if grammar is None else grammar.name
+    dummies = read_template(path).dummies
+    return grammar.name if dummies in (0, len(grammar.columns)) else None
 
 
 def refuse_other_task(template: Template, kind: str) -> None:

@@ -14,14 +14,15 @@ FIRST_PLACES = 5
 PROBLEMS = {
     "empty": "a file holds a header and rows",
     "edited": "what a stage wrote is submitted as it was written",
-    "encoding": "files are UTF-8 text without a byte order mark",
-    "line ending": "lines end in LF",
+    "encoding": 'files are UTF-8 text without a byte order mark (in Python: encoding="utf-8")',
+    "line ending": 'lines end in LF (in Python: newline="\\n", in pandas: lineterminator="\\n")',
     "zip": "a zip can be opened and each of its files read",
     "limit": "files are no larger and no more than a submission can be",
     "not at root": "files sit at the root of the zip or folder",
     "stray file": "nothing else lies in the zip or folder",
     "double file": "each name comes once",
     "wrong task": "the file is for the task that was asked for",
+    "dialect": "editions 1 to 3 take one file a track; later ones, and every template, ask for one file",
     "header": "the first line is the official header",
     "video header": "this track's files have no header",
     "missing track": "each test track has its file",
@@ -69,16 +70,24 @@ class Place:
             parts.append(f"line {self.line}")
         if self.track is not None:
             parts.append(self.track if self.row is None else f"{self.track} row {self.row}")
-        return ", ".join(parts) + (f": {self.found}" if self.found else "")
+        return ": ".join(part for part in (", ".join(parts), self.found) if part)
 
 
 @dataclass
 class Finding:
-    """All findings of one kind."""
+    """All findings of one kind.
+
+    Attributes:
+        kind: one of `PROBLEMS` or `WARNINGS`.
+        count: how many there are.
+        places: the first five.
+        placed: how many of them the places speak of: one place may stand for many rows.
+    """
 
     kind: str
     count: int = 0
     places: list[Place] = field(default_factory=list)
+    placed: int = 0
 
     @property
     def warning(self) -> bool:
@@ -109,7 +118,7 @@ class Report:
     Attributes:
         target: what was checked.
         kind: AU, EXPR, VA, MTL, CE or AH.
-        edition: whose header was expected.
+        edition: whose header was expected; where editions share it, the latest of them.
         edition_columns: names of the values of a row in that edition.
         dialect: "single file" or "per-track files"; "" if not known.
         container: "file", "folder" or "zip".
@@ -135,6 +144,7 @@ class Report:
         finding.count += count
         if len(finding.places) < FIRST_PLACES:
             finding.places.append(place)
+            finding.placed += count
 
     def extend(self, kind: str, places: Iterable[Place]) -> None:
         """Note several."""
@@ -199,7 +209,7 @@ def report_lines(report: Report, tracks: bool = False) -> list[str]:
         label = "warning" if finding.warning else "problem"
         lines.append(f"  {label}: {finding.kind} ({finding.count:,}): {finding.rule}")
         lines += [f"      {place}" for place in finding.places]
-        if finding.count > len(finding.places):
+        if finding.count > finding.placed:
             lines.append(f"      … {finding.count:,} in all")
     listed = [t for t in report.tracks if tracks or t.problems or t.expected not in (None, t.rows)]
     if listed:

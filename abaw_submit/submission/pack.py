@@ -75,7 +75,7 @@ def pack(
                 "\nabaw-submit check shows all of them."
             )
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-        write_json(sidecar_path(out), _sidecar(out, digest, members, report, rows_source))
+        write_json(sidecar_path(out), _sidecar(out, digest, members, report, rows_source, edition))
         stage.output(sidecar_path(out))
         stage.output(out)
         stage.count("rows", report.rows)
@@ -127,14 +127,19 @@ def _compare(written: Path, members: list[tuple[str, Path]]) -> None:
 
 
 def _sidecar(
-    out: Path, digest: str, members: list[tuple[str, Path]], report: Report, rows_source: Path | None
+    out: Path,
+    digest: str,
+    members: list[tuple[str, Path]],
+    report: Report,
+    rows_source: Path | None,
+    edition: int | None,
 ) -> dict[str, Any]:
     found = report.as_dict()
     return {
         "zip": out.name,
         "sha256": digest,
         "task": report.kind,
-        "edition": report.edition,
+        "edition": edition,
         "dialect": report.dialect,
         "rows": report.rows,
         "checked_against": None if rows_source is None else provenance(rows_source),

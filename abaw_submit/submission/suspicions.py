@@ -35,8 +35,8 @@ def summarize(
         if values is None:
             summaries.append(TrackSummary(track, len(which), official, 0, ""))
             continue
-        distinct = 1 + int(np.count_nonzero(np.diff(rows[which]))) if len(which) else 0  # rows are sorted
-        bad = int((~values.good[which]).sum()) + (count - distinct) + (len(which) - distinct)
+        distinct, times = np.unique(rows[which], return_counts=True)
+        bad = count - len(distinct) + len(np.union1d(rows[which][~values.good[which]], distinct[times > 1]))
         summaries.append(TrackSummary(track, len(which), official, bad, _words(values, which, grammar)))
     return summaries
 

@@ -97,6 +97,29 @@ def test_several_submissions_in_one_folder(checked, tmp_path):
         (tmp_path / "many" / name).write_bytes((tmp_path / "s.txt").read_bytes())
     report = check(tmp_path / "many", "VA", expected_rows("VA", tmp_path / "t.txt"))
     assert (report.ok, [f.kind for f in report.warnings], report.rows) == (True, ["several submissions"], 60)
+    assert "      2 files" in report_lines(report)
+    assert not any("in all" in line for line in report_lines(report))
+
+
+def test_one_place_may_stand_for_a_whole_track(checked, tmp_path):
+    checked("VA", labels("VA"))
+    lines = (tmp_path / "s.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "s.txt").write_text("".join([lines[0], *lines[21:]]))  # without track b
+    told = report_lines(check(tmp_path / "s.txt", "VA", expected_rows("VA", tmp_path / "t.txt")))
+    assert "  problem: missing row (20): each row of the template comes once" in told
+    assert "      s.txt, b row 1: the whole track" in told
+    assert not any("in all" in line for line in told)
+
+
+def test_a_row_with_two_problems_is_one_row_with_problems(checked, tmp_path):
+    checked("VA", labels("VA"))
+    lines = (tmp_path / "s.txt").read_text().splitlines(keepends=True)
+    place = lines[2].partition(",")[0]
+    lines[2] = f"{place},nan,2\n"
+    lines[3] = lines[2]  # b's row 2 twice, both bad; b's row 3 missing
+    (tmp_path / "s.txt").write_text("".join(lines))
+    report = check(tmp_path / "s.txt", "VA", expected_rows("VA", tmp_path / "t.txt"))
+    assert [(t.track, t.problems) for t in report.tracks] == [("b", 2), ("a", 0)]
 
 
 def test_each_track_is_summarized(checked):

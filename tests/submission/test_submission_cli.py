@@ -8,6 +8,8 @@ from click.testing import CliRunner
 from abaw_submit.cli import cli
 from abaw_submit.corpus.ledger import Ledger, write_ledger
 from abaw_submit.corpus.templates import read_template
+from abaw_submit.submission.expected import task_of_template
+from abaw_submit.tasks import TASKS
 
 
 def run(*args):
@@ -56,11 +58,44 @@ def test_check_answers_in_json_and_nothing_else(va):
 
 def test_wrong_usage_is_exit_2(va, tmp_path):
     out, template = va
-    assert run("check", out, "--template", template).exit_code == 2  # no task
     assert run("check", tmp_path / "none", "--task", "VA", "--template", template).exit_code == 2
-    for args in (["check", out, "--task", "VA"], ["check", out, "--task", "AU", "--template", template]):
+    other = tmp_path / "other.txt"  # not what `format` wrote, so nothing is known of it
+    other.write_text(out.read_text())
+    for args, told in (
+        (["check", other], "Nothing says which task"),
+        (["check", other, "--task", "VA"], "Nothing to check against"),
+        (["check", out, "--task", "AU", "--template", template], "is a template of VA"),
+    ):
         error = run(*args).exception
         assert error.exit_code == 2
+        assert told in str(error)
+
+
+def test_check_asks_only_what_nothing_tells(va, tmp_path, golden):
+    out, template = va
+    assert run("check", out).output.splitlines()[-1] == "OK"  # `format` noted the template
+    other = tmp_path / "other.txt"
+    other.write_text(out.read_text())
+    assert run("check", other, "--template", template).output.startswith(f"{other}: VA, single file")
+    headerless = tmp_path / "headerless.txt"
+    headerless.write_text("".join(template.read_text().splitlines(keepends=True)[1:]))
+    error = run("check", other, "--template", headerless).exception
+    assert "Nothing says which task" in str(error)
+
+
+def test_a_template_with_another_tasks_header_does_not_tell_the_task(tmp_path):
+    odd = tmp_path / "odd.txt"  # as was handed out once: the header of EXPR over a value for each AU
+    odd.write_text(f"image_location,{TASKS['EXPR'].header()}\na/00001.jpg,{','.join('0' * 12)}\n")
+    assert task_of_template(odd) is None
+    odd.write_text(f"image_location,{TASKS['EXPR'].header()}\na/00001.jpg,0\n")
+    assert task_of_template(odd) == "EXPR"  # the official example: one integer under nine names
+
+
+def test_pack_says_what_to_upload_and_does_not_guess_an_edition(va, tmp_path):
+    result = run("pack", va[0], "--out", tmp_path / "va.zip")
+    assert result.output.splitlines()[0].startswith(f"{tmp_path / 'va.zip'} is what to upload; va.zip.json")
+    assert result.output.splitlines()[-1] == "OK"
+    assert json.loads((tmp_path / "va.zip.json").read_text())["edition"] is None
 
 
 def test_pack_knows_what_format_was_asked_for(va, tmp_path):

@@ -122,6 +122,17 @@ SINGLE = {
         ["missing row", "location"],
         "b-30-640x360 row 2",
     ),
+    "semicolons everywhere": ("VA", replaced(",", ";", -1), ["header"], "semicolons between the columns"),
+    "tabs everywhere": ("AU", replaced(",", "\t", -1), ["header"], "tabs between the columns"),
+    "pandas' index": (
+        "EXPR",
+        on_lines(
+            lambda x: x.__setitem__(slice(None), [f"{i - 1 if i else ''},{t}" for i, t in enumerate(x)])
+        ),
+        ["header"],
+        "in pandas: to_csv(index=False)",
+    ),
+    "header of a track's file": ("VA", replaced("image_location,", ""), ["header"], "line 1"),
     "junk line": ("EXPR", on_lines(lambda x: x.insert(2, "the end\n")), ["location"], 'line 3: "the end"'),
     "blank line inside": ("EXPR", on_lines(lambda x: x.insert(2, "\n")), ["blank line"], "line 3"),
     "blank line at the end": ("EXPR", lambda text: text + "\n", ["blank line"], "line 14"),
@@ -324,6 +335,51 @@ def checked_tracks(request, tmp_path):
         return check(target, task, asked)
 
     return run
+
+
+@pytest.fixture
+def asked_by(tmp_path):
+    (tmp_path / "list.txt").write_text("\n".join(ROWS) + "\n")
+    (tmp_path / "template.txt").write_text(whole("VA"))
+    template, listed = tmp_path / "template.txt", tmp_path / "list.txt"
+    return {
+        "template": expected_rows("VA", template),
+        "list": expected_rows("VA", None, listed, template),
+        "both": expected_rows("VA", template, listed),
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "edition", "valid"),
+    [
+        ("single", "template", None, True),
+        ("single", "template", 6, True),
+        ("single", "template", 3, False),
+        ("single", "list", None, True),
+        ("single", "list", 2, False),
+        ("tracks", "template", None, False),
+        ("tracks", "template", 6, False),
+        ("tracks", "template", 3, True),
+        ("tracks", "list", None, True),
+        ("tracks", "list", 5, False),
+        ("tracks", "both", None, True),
+    ],
+)
+def test_the_dialect_is_the_editions(tmp_path, asked_by, files, asked, edition, valid):
+    (tmp_path / "submission").mkdir()
+    for name, text in ({"VA.txt": whole("VA")} if files == "single" else tracks("VA")).items():
+        (tmp_path / "submission" / name).write_text(text)
+    report = check(tmp_path / "submission", "VA", asked_by[asked], edition)
+    assert [f.kind for f in report.problems] == ([] if valid else ["dialect"])
+
+
+@pytest.mark.parametrize("kind", ["MTL", "CE"])
+def test_kinds_without_track_files_are_single_files_whatever_is_there(tmp_path, kind):
+    (tmp_path / "a.txt").write_text("odd header\n1\n")
+    (tmp_path / "b.txt").write_text("odd header\n1\n")
+    report = check(tmp_path, kind)
+    assert report.dialect == "single file"
+    assert not report.ok
 
 
 @pytest.mark.parametrize("name", PER_TRACK)
