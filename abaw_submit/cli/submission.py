@@ -131,7 +131,11 @@ def check(
 
 @click.command(cls=Command)
 @click.argument("files", type=IN_PATH, nargs=-1, required=True)
-@click.option("--out", type=OUT_PATH, required=True, help="The zip. <zip>.json beside it says what is in it.")
+@click.option(
+    "--out",
+    type=OUT_PATH,
+    help="The zip. Default: va.zip for va.txt. <zip>.json beside it says what is in it.",
+)
 @click.option("--task", type=_KINDS, help="The task. Default: the one `format` wrote the files for.")
 @click.option("--template", type=IN_FILE, help=f"{_TEMPLATE_HELP} Default: the one `format` was given.")
 @click.option("--tracks", type=IN_FILE, help=f"{_TRACKS_HELP} Default: the one `format` was given.")
@@ -139,7 +143,7 @@ def check(
 @click.option("--edition", type=_EDITION, help="Whose headers. Default: as in check.")
 def pack(
     files: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
     task: str | None,
     template: Path | None,
     tracks: Path | None,
@@ -152,12 +156,16 @@ def pack(
     after it is written, and kept only if it is valid.
 
     \b
-    Example: abaw-submit pack va.txt --out va.zip
+    Example: abaw-submit pack va.txt
     """
     from abaw_submit.submission.findings import report_lines
     from abaw_submit.submission.pack import pack as pack_files
     from abaw_submit.submission.pack import sidecar_path
 
+    if out is None:
+        if len(files) > 1:
+            raise UserError(f"{len(files)} files and no name for the zip: give --out FILE.zip.")
+        out = files[0].with_suffix(".zip")
     task, asked, source = _asked(files[0], task, template, tracks, rows_from)
     report = pack_files(files, out, task, asked, edition, source)
     click.echo(f"{out} is what to upload; {sidecar_path(out).name} says where it came from.")

@@ -96,6 +96,10 @@ def test_pack_says_what_to_upload_and_does_not_guess_an_edition(va, tmp_path):
     assert result.output.splitlines()[0].startswith(f"{tmp_path / 'va.zip'} is what to upload; va.zip.json")
     assert result.output.splitlines()[-1] == "OK"
     assert json.loads((tmp_path / "va.zip.json").read_text())["edition"] is None
+    (tmp_path / "va.zip").unlink()
+    assert run("pack", va[0]).exit_code == 0
+    assert (tmp_path / "va.zip").is_file()
+    assert "no name for the zip" in str(run("pack", va[0], va[0]).exception)
 
 
 def test_pack_knows_what_format_was_asked_for(va, tmp_path):

@@ -6,7 +6,8 @@ They were written by hand from docs/reference/formats.md, not by this package.
 import pytest
 
 from abaw_submit.errors import UserError
-from abaw_submit.submission.check import PER_TRACK, SINGLE, check
+from abaw_submit.submission.check import check
+from abaw_submit.submission.dialect import PER_TRACK, SINGLE
 from abaw_submit.submission.expected import expected_rows
 from abaw_submit.submission.findings import report_lines
 from abaw_submit.submission.format import format_files
