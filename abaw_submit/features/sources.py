@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
@@ -58,18 +58,27 @@ def sound_identity(folder: Path, video: Path) -> str:
     return fingerprint(sha256_file(video), read_ledger(folder).time_s, *more)
 
 
-def crops_identity(folder: Path) -> str:
+def crops_identity(folder: Path, sizes: Mapping[str, int] | None = None) -> str:
     """The bytes of the ledger and of the crops' record, which holds a hash of the pictures, and the
-    pictures' names and sizes: reading them all again would take as long as extracting."""
+    pictures' names and sizes: reading them all again would take as long as extracting.
+
+    Args:
+        folder: `crops/<track>`.
+        sizes: bytes of pictures, by name, that were just read: asking the system for them again would take
+            longer than all else here.
+    """
     if not (folder / LEDGER_NAME).is_file():
         return ""
+    known = sizes or {}
     pictures, texts = [], []
     with os.scandir(folder) as entries:  # a pathlib object for each of millions of pictures takes minutes
         for entry in entries:
-            if entry.name.endswith(".jpg"):
-                pictures.append((entry.name, entry.stat().st_size))
-            elif entry.name.endswith((".csv", ".json")):
-                texts.append(folder / entry.name)
+            name = entry.name
+            if name.endswith(".jpg"):
+                size = known.get(name)
+                pictures.append((name, entry.stat().st_size if size is None else size))
+            elif name.endswith((".csv", ".json")):
+                texts.append(folder / name)
     return fingerprint([sha256_file(p) for p in sorted(texts)], sorted(pictures))
 
 

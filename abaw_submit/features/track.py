@@ -53,12 +53,21 @@ def extract_track(
     results: list[TrackResult | None] = [None] * len(jobs)
     try:
         video = video_of(track, videos) if jobs[0].listens else None
-        if identity is None:
-            identity = crops_identity(folder) if video is None else sound_identity(folder, video)
+        first: list[tuple[F16, Mask, F64]] | None = None
+        if identity is None and video is not None:
+            identity = sound_identity(folder, video)
+        elif identity is None:
+            sizes: dict[str, int] = {}
+            if not any(feature_path(job.out, track).is_file() for job in jobs):  # nothing could be kept
+                first = _values(jobs, extractors, folder, None, sizes)
+            identity = crops_identity(folder, sizes)
         keys = [_key(job, extractor, identity) for job, extractor in zip(jobs, extractors, strict=True)]
         results = [_kept(job, track, key) for job, key in zip(jobs, keys, strict=True)]
         todo = [k for k, result in enumerate(results) if result is None]
-        made = _values([jobs[k] for k in todo], [extractors[k] for k in todo], folder, video) if todo else []
+        if first is not None:
+            made = [first[k] for k in todo]
+        else:
+            made = _values([jobs[k] for k in todo], [extractors[k] for k in todo], folder, video)
     except _TRACK_ERRORS as error:
         return [result or _problem(track, error) for result in results]
     for k, (views, valid, time_s) in zip(todo, made, strict=True):
@@ -92,9 +101,18 @@ def _kept(job: Extraction, track: str, key: str) -> TrackResult | None:
 
 
 def _values(
-    jobs: Sequence[Extraction], extractors: Sequence[Any], folder: Path, video: Path | None
+    jobs: Sequence[Extraction],
+    extractors: Sequence[Any],
+    folder: Path,
+    video: Path | None,
+    sizes: dict[str, int] | None = None,
 ) -> list[tuple[F16, Mask, F64]]:
-    """For each extractor (views, rows, dim), which rows are valid, and the rows' times."""
+    """For each extractor (views, rows, dim), which rows are valid, and the rows' times.
+
+    `sizes` gets the bytes of the pictures that were read for it, by name.
+    """
+    if not jobs:
+        return []
     if video is not None:
         from abaw_submit.features.audio import audio_features
 
@@ -104,7 +122,8 @@ def _values(
     from abaw_submit.features.visual import visual_features
 
     asked = [(extractor, job.views) for extractor, job in zip(extractors, jobs, strict=True)]
-    made, ledger = visual_features(folder, asked, batch=jobs[0].batch, threads=jobs[0].threads)
+    batch, threads = jobs[0].batch, jobs[0].threads
+    made, ledger = visual_features(folder, asked, batch=batch, threads=threads, sizes=sizes)
     return [(views, ledger.found, ledger.time_s) for views in made]
 
 

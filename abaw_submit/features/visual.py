@@ -96,6 +96,7 @@ def visual_features(
     *,
     batch: int = 64,
     threads: int = 1,
+    sizes: dict[str, int] | None = None,
 ) -> tuple[list[F16], Ledger]:
     """Vectors of the rows of a track that have a crop, by several extractors over one reading of the crops.
 
@@ -108,6 +109,7 @@ def visual_features(
         asked: extractors, each with how many views of every crop it looks at (`views.view_of`).
         batch: pictures at a time.
         threads: threads that decode.
+        sizes: gets the bytes of every picture that was read, by its name.
 
     Returns:
         For each extractor (views, rows, dim), zeros where the row has no crop (`found` is False); and the
@@ -128,6 +130,8 @@ def visual_features(
             path = crop_path(folder, row)
             with timed("reading"):
                 data = read_crop(path)
+            if sizes is not None:
+                sizes[path.name] = len(data)
             with timed("decoding"):
                 for size_px in {size_px for size_px, _ in looks}:
                     crop = decode_crop(data, size_px, str(path))

@@ -151,10 +151,14 @@ OPTIONS = {
     "chosen epoch": Option(how=at_chosen_epoch),
     "transformer": base(model="transformer"),
     "frames: random one of 3": frames(frame_step=3),
-    "frames: balance class": frames(balance="class"),
+    "mamba": base("au", "expr", model="mamba"),
+    # six encoders a setting in place of nine: half an hour of a core each is what nine would take
+    "frames: mixup .8": frames("au", "expr", mixup=0.8),
+    "frames: RandAugment + erasing": frames("au", "expr", randaugment="rand-m9-mstd0.5-inc1", erasing=0.25),
+    "frames: layer decay .75": frames("au", "expr", layer_decay=0.75),
+    "frames: head from 2e-5": frames("au", "expr", head_std=2e-5),
+    "frames: balance class": frames("au", "expr", balance="class"),
     "frames: label smoothing .1": frames("au", "expr", label_smoothing=0.1),
-    "frames: mixup .8": frames(mixup=0.8),
-    "frames: RandAugment + erasing": frames(randaugment="rand-m9-mstd0.5-inc1", erasing=0.25),
 }
 
 

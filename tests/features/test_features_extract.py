@@ -1,19 +1,23 @@
 """The stage: what is up to date is kept, what fails is listed, and nobody sees how it was divided."""
 
 import json
+import os
 import sys
 import types
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from abaw_submit.audio.sound import RATE_HZ
 from abaw_submit.errors import UserError
-from abaw_submit.features.cache import list_tracks, read_features, read_fingerprint
+from abaw_submit.features import sources
+from abaw_submit.features.cache import SCHEMA, list_tracks, read_features, read_fingerprint
 from abaw_submit.features.extract import extract
 from abaw_submit.features.job import Extraction
 from abaw_submit.features.registry import EXTRACTORS, get_extractor
-from abaw_submit.features.sources import video_of
+from abaw_submit.features.sources import crops_identity, video_of
+from abaw_submit.store import fingerprint
 
 
 class Colour:
@@ -119,6 +123,60 @@ class TestVisual:
         report = extract(Extraction(COLOUR, tmp_path / "out"), crops, tracks=["102", "video2"])
         assert report.failures == []
         assert [r.track for r in report.results if r.written] == ["video2"]
+
+
+class TestIdentity:
+    """Millions of pictures: the system is asked for the sizes of those alone that were not read anyway."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """The names of the pictures whose size the system was asked for."""
+        names = []
+
+        class Entry:
+            def __init__(self, entry):
+                self._entry, self.name = entry, entry.name
+
+            def stat(self):
+                names.append(self.name)
+                return self._entry.stat()
+
+        @contextmanager
+        def scandir(folder):
+            with os.scandir(folder) as entries:
+                yield map(Entry, entries)
+
+        monkeypatch.setattr(sources, "os", types.SimpleNamespace(scandir=scandir))
+        return names
+
+    def test_what_is_read_is_not_asked_for_again(self, corpus, tmp_path, asked):
+        crops, _ = corpus
+        (crops / "record.json").write_text(json.dumps(RECORD))  # as the stage `crop` leaves it
+        (crops / "102" / "00012.jpg").write_bytes(b"of a row that shows nobody: not read")
+        extract(Extraction(COLOUR, tmp_path / "out"), crops)
+        assert asked == ["00012.jpg"]
+        identity = crops_identity(crops / "102")
+        assert len(asked) == 1 + 12  # nothing was read, so all are asked for
+        assert read_fingerprint(tmp_path / "out" / "102.h5") == fingerprint(
+            "extract", SCHEMA, Colour.identity, identity
+        )
+
+    @pytest.mark.parametrize("name", ["00003.jpg", "00012.jpg"])
+    def test_a_picture_of_another_size_is_another_input(self, corpus, tmp_path, name):
+        crops, _ = corpus
+        (crops / "record.json").write_text(json.dumps(RECORD))
+        extract(Extraction(COLOUR, tmp_path / "out"), crops)
+        (tmp_path / "out" / "record.json").unlink()
+        with (crops / "102" / name).open("ab") as picture:
+            picture.write(b"more")
+        report = extract(Extraction(COLOUR, tmp_path / "out"), crops)
+        assert [r.track for r in report.results if r.written] == ["102"]
+
+
+RECORD = {
+    "stage": "crop", "fingerprint": "f", "digest": "d",
+    "inputs": [], "outputs": [], "counts": {}, "failures": [],
+}  # fmt: skip
 
 
 class TestAudio:
