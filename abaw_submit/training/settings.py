@@ -105,7 +105,9 @@ class FinetuneSettings(LoopSettings):
         False, "activations are computed again in the backward pass: less memory, more time, the same numbers"
     )
     frame_step: int = setting(
-        1, "an epoch has one random row of every n neighbouring ones, which are nearly the same", ge=1
+        5,
+        "an epoch has one random row of every n neighbouring ones, which are nearly the same; 1: all rows",
+        ge=1,
     )
     balance: str = setting(
         "none", "an epoch draws rows balanced by video, by class, or by both", choices=BALANCES

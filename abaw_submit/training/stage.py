@@ -17,7 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from abaw_submit.arrays import Index
-from abaw_submit.models.checkpoint import is_main_process, recognise, write_config, write_weights
+from abaw_submit.models.checkpoint import (
+    LAST_NAME,
+    is_main_process,
+    recognise,
+    write_config,
+    write_weights,
+)
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.training.job import SAVE_EVERY_S, Fit, Job
@@ -138,6 +144,7 @@ def run_training(training: Training, out: Path, *, save_every_s: float = SAVE_EV
         recognises=recognise,
     )
     if stage.done():
+        _drop_state(out)  # of a run that was killed with its record written
         return False
     training.read()
     if not is_main_process():
@@ -171,4 +178,11 @@ def run_training(training: Training, out: Path, *, save_every_s: float = SAVE_EV
         training.finish(stage, done)
         stage.output(write_history(out, done.history))
         stage.output(draw_curves(out, done.history, training.title))
+    _drop_state(out)
     return True
+
+
+def _drop_state(out: Path) -> None:
+    """What is done needs no state to go on from: three times the weights, 1 GB of each ViT-B/16."""
+    if is_main_process():
+        (out / LAST_NAME).unlink(missing_ok=True)

@@ -115,11 +115,13 @@ def _needs(
     numbers = sum(get_extractor(name).dim or 768 for name in audio)
     parameters = 12 * size.depth * size.dim**2
     gib = 2.0**30
+    # with `temp` those of a task go before those of the next are made
+    kept = max(seen.values()) if run.temp else sum(seen.values())
     disk = {
         "crops": everything * CROP_BYTES / gib,
-        "features": (sum(seen.values()) * size.dim * models + everything * numbers) * FLOAT16_BYTES / gib,
-        # the weights, and the state to go on from: weights and AdamW's two moments
-        "checkpoints": len(tasks) * models * parameters * 4 * 4 / gib,
+        "features": (kept * size.dim * models + everything * numbers) * FLOAT16_BYTES / gib,
+        # the weights; and, of what is being trained, a state to go on from: these and AdamW's two moments
+        "checkpoints": (len(tasks) * models + 3 * run.jobs) * parameters * 4 / gib,
     }
     share = (run.folds - 1) / run.folds if run.folds > 1 else 1.0
     frames = sum(annotated[t.key] * VALID_SHARE[t.name] for t in tasks) * share * models

@@ -68,7 +68,7 @@ def test_pretrain_then_finetune_writes_everything_and_a_second_run_does_nothing(
     assert "validation mean CCC" in finetune(corpus, "VA", out, *words)
     written = {p.name for p in out.iterdir()}
     assert written == {
-        "model.safetensors", "last.pt", "config.toml", "history.csv", "curves.svg", "record.json",
+        "model.safetensors", "config.toml", "history.csv", "curves.svg", "record.json",
         "scores_validation.h5", "scores_test.h5",
     }  # fmt: skip
     scores = read_scores(out / "scores_validation.h5", "VA")
@@ -113,7 +113,7 @@ def test_train_learns_and_its_scores_are_those_of_its_checkpoint(corpus, tmp_pat
     out = tmp_path / "fold_0"
     train(corpus, "VA", out, "--epochs", 150, "--lr", "3e-3", "--dropout", 0, "--tracks", template)
     assert {p.name for p in out.iterdir()} == {
-        "model.safetensors", "last.pt", "config.toml", "history.csv", "curves.svg", "record.json",
+        "model.safetensors", "config.toml", "history.csv", "curves.svg", "record.json",
         "scores_validation.h5", "scores_test.h5",
     }  # fmt: skip
     history = read_history(out)

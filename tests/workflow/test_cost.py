@@ -8,6 +8,7 @@ import pytest
 
 from abaw_submit.models.settings import VitSize
 from abaw_submit.store import write_text
+from abaw_submit.tasks import AU_COLUMNS
 from abaw_submit.workflow.rates import H100, Rates, measure_rates
 from abaw_submit.workflow.sizes import CROPPING, needs
 
@@ -48,6 +49,24 @@ def test_hours_are_items_by_rate(config):
     table = found.table()
     device = sum(value for name, value in found.hours.items() if name != CROPPING)
     assert f"{device:.2f} h" in next(line for line in table if "this one" in line)
+
+
+def test_the_disk_holds_weights_and_with_temp_the_features_of_one_task(config):
+    text = config.read_text()
+    found = needs(config)
+    weights = 12 * 8**2 * 4  # one block of width 8, float32
+    # two encoders, and AdamW's two moments beside the weights of the one that is being trained
+    assert found.disk_gib["checkpoints"] * 2**30 == pytest.approx((2 + 3) * weights)
+    for folder in sorted((config.parent / "ann/VA_Estimation_Challenge").glob("*/*.txt")):
+        au = config.parent / "ann/AU_Detection_Challenge" / folder.parent.name / folder.name
+        write_text(au, ",".join(AU_COLUMNS) + "\n" + ",".join("0" * 12) + "\n")
+    both = text.replace('tasks = "VA"', 'tasks = "AU VA"')
+    config.write_text(both)
+    kept = needs(config).disk_gib["features"] * 2**30
+    config.write_text(both.replace("[run]", "[run]\ntemp = true"))
+    temporary = needs(config).disk_gib["features"] * 2**30
+    # AU has three rows, VA 120 and 20 of the template; two encoders of 8 numbers in float16
+    assert (kept, temporary) == (pytest.approx((3 + 140) * 2 * 8 * 2), pytest.approx(140 * 2 * 8 * 2))
 
 
 def test_an_h100s_rates_are_of_vit_b_and_scaled_by_arithmetic(config):
