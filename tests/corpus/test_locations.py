@@ -40,7 +40,7 @@ def test_rows_are_counted_from_where_the_track_begins():
     assert not has_locations(both, 2, "a", 2)
 
 
-@pytest.mark.parametrize("character", "/:;,- ")
+@pytest.mark.parametrize("character", [*"/:;,- ", "1:", ":1", "1/", "0.:"])
 def test_neighbours_of_the_digits_are_no_digits(character):
     digits = lines(["7", character, "0"])
     values, fine = parse_table(digits, digits.starts, digits.ends, 1)
@@ -69,6 +69,12 @@ def test_a_list_written_is_the_list_read(tmp_path):
     read = read_mtl(tmp_path / "list.txt")
     assert read.locations == [("v", 1), ("v", 12)]
     np.testing.assert_array_equal(read.values, [values, edge])
+    assert read.valid.tolist() == [[True] * 3, [False, True, False]]
+
+
+def test_the_ends_of_the_scales_are_valid(tmp_path):
+    write_mtl(tmp_path / "list.txt", [("v", 1, [1, -1, 0, *[0] * 12]), ("v", 2, [-1, -5, -1, *[1] * 11, -1])])
+    assert read_mtl(tmp_path / "list.txt").valid.tolist() == [[True] * 3, [False] * 3]
 
 
 @pytest.mark.parametrize(("column", "value"), [(2, 8), (2, -2), (2, 0.5), (3, 2), (14, -2), (1, -4)])

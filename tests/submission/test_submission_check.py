@@ -182,6 +182,11 @@ def test_multi_task_lists_hold_pictures_twice(tmp_path, golden):
         "unknown track": [*lines, lines[2].replace("10-60", "10-61")],
         "extra row": [*lines, lines[2].replace("00003", "00002")],
     }
+    whole = check(folder / "MTL.txt", "MTL", asked)
+    assert [(t.track, t.rows, t.problems) for t in whole.tracks] == [
+        ("video45_1", 2, 0),
+        ("10-60-1280x720_right", 2, 0),
+    ]
     for kind, changed in cases.items():
         (tmp_path / "mtl.txt").write_text("".join(changed))
         assert [f.kind for f in check(tmp_path / "mtl.txt", "MTL", asked).problems] == [kind]
