@@ -21,7 +21,7 @@ SHOWN_FAILURES = 20
 @click.command(name="import-scores", cls=Command)
 @click.argument("source", type=IN_PATH)
 @task_option
-@click.option("--out", type=OUT_PATH, required=True, help="The .h5 file to write.")
+@click.option("--out", type=OUT_PATH, help="The .h5 file to write; needed without --dry-run.")
 @click.option(
     "--rows-from",
     type=IN_PATH,
@@ -35,6 +35,7 @@ SHOWN_FAILURES = 20
 @click.option("--header/--no-header", default=None, help="Whether text begins with a header line.")
 @click.option("--logits", is_flag=True, help="AU, EXPR: the scores are logits; makes them probabilities.")
 @click.option("--percent", is_flag=True, help="AU, EXPR: the scores are percentages.")
+@click.option("--intensity", is_flag=True, help="AU: the scores are intensities from 0 to 5.")
 @click.option("--clip", is_flag=True, help="VA: clip values outside [-1, 1].")
 @click.option(
     "--missing",
@@ -48,7 +49,7 @@ SHOWN_FAILURES = 20
 @click.option("--stacked", is_flag=True, help="One array holds all tracks, in the order of the template.")
 @click.option("--dry-run", is_flag=True, help="Show what was understood and write nothing.")
 def import_scores(
-    source: Path, task: Task, out: Path, rows_from: Path | None, dry_run: bool, **options: Any
+    source: Path, task: Task, out: Path | None, rows_from: Path | None, dry_run: bool, **options: Any
 ) -> None:
     """Bring scores of any tool and layout into one file that every other command reads.
 
@@ -62,9 +63,10 @@ def import_scores(
     from abaw_submit.scores.imports import import_scores as work
     from abaw_submit.scores.sniff.table import Options
 
-    found = work(
-        source, task, out, Options(**options), rows_from, show=_show, progress=progress, dry_run=dry_run
-    )
+    if out is None and not dry_run:
+        raise click.UsageError("Missing option '--out': the .h5 file to write (or --dry-run).")
+    where = None if dry_run else out
+    found = work(source, task, where, Options(**options), rows_from, show=_show, progress=progress)
     if found is None:
         click.echo(f"{out} is up to date.")
     elif dry_run:

@@ -185,18 +185,22 @@ class TrackPlayer {
       ["truth", ...rows.map((r) => (this.va || r[1] === null ? cell(r[1]) : r[1] ? "yes" : "no"))],
       ["raw", ...rows.map((r) => cell(r[2]))]];
     if (this.data.recipe) lines.push(["processed", ...rows.map((r) => cell(r[3]))]);
-    // upright where the outputs would not fit side by side
-    const upright = this.area.clientWidth < 90 * lines[0].length;
-    const table = document.createElement("table");
-    for (const [r, line] of (upright ? lines[0].map((_, c) => lines.map((l) => l[c])) : lines).entries()) {
-      const tr = table.insertRow();
-      for (const text of line) { const e = document.createElement(r ? "td" : "th"); e.textContent = text; tr.append(e); }
-    }
     const where = document.createElement("div");
     where.textContent = `${t.time[this.at].toFixed(2)} s, row ${first}${last > first ? ` to ${last}` : ""}` + (state & 1 ? "" : "; no label") + (state & 2 ? "" : "; no face");
-    const scroll = document.createElement("div"); scroll.className = "scroll"; scroll.append(table);
-    this.figure.querySelector(".values").replaceChildren(where, scroll);
+    const scroll = document.createElement("div"); scroll.className = "scroll";
+    const fill = (cells) => {
+      const table = document.createElement("table");
+      for (const [r, line] of cells.entries()) {
+        const tr = table.insertRow();
+        for (const text of line) { const e = document.createElement(r ? "td" : "th"); e.textContent = text; tr.append(e); }
+      }
+      scroll.replaceChildren(table);
+    };
     this.face(t.time[this.at]);
+    this.figure.querySelector(".values").replaceChildren(where, scroll);
+    fill(lines);
+    // upright where the outputs do not fit side by side
+    if (scroll.scrollWidth > scroll.clientWidth) fill(lines[0].map((_, c) => lines.map((l) => l[c])));
   }
   face(time) {
     const box = this.figure.querySelector(".face"), t = FACES[this.track.name] ?? {};

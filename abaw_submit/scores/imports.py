@@ -37,24 +37,22 @@ def expected_rows(source: Path, task: Task) -> Expected:
 def import_scores(
     source: Path,
     task: Task,
-    out: Path,
+    out: Path | None,
     options: Options,
     rows_from: Path | None = None,
     show: Callable[[Understood], None] | None = None,
     progress: Progress = quiet,
-    dry_run: bool = False,
 ) -> Understood | None:
     """Read scores of any layout, show what was understood, write them.
 
     Args:
         source: a file or a folder.
         task: the task.
-        out: the `.h5` file to write.
+        out: the `.h5` file to write; None writes nothing.
         options: what the user settled.
         rows_from: a template or a folder of annotations; None: row counts are not checked.
         show: called with what was understood, before anything is written.
         progress: shows how far it is.
-        dry_run: write nothing.
 
     Returns:
         What was understood; None if the file is up to date.
@@ -62,19 +60,20 @@ def import_scores(
     Raises:
         UserError: something ambiguous or wrong; nothing is written.
     """
-    if out.suffix != ".h5":
+    if out is not None and out.suffix != ".h5":
         raise UserError(f"--out {out}: expected a file name that ends in .h5.")
-    _refuse_inside(source, out)
+    if out is not None:
+        _refuse_inside(source, out)
     expected = expected_rows(rows_from, task) if rows_from is not None else None
     inputs = [source, *([rows_from] if rows_from is not None else [])]
     settings = {**dataclasses.asdict(options), "task": task.name}
-    stage = None if dry_run else Stage("import-scores", out, settings=settings, inputs=inputs)
+    stage = Stage("import-scores", out, settings=settings, inputs=inputs) if out is not None else None
     if stage is not None and stage.done():
         return None
     found = understand(source, task, options, expected, progress)
     if show is not None:
         show(found)
-    if stage is None:
+    if stage is None or out is None:
         return found
     with stage:
         write_scores(out, Scores(task, dict(found.tracks), {"source": found.layout}))

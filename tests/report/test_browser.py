@@ -74,6 +74,28 @@ def test_every_chart_is_drawn_without_errors_and_fits_the_width(browser, page, w
     assert not [name for name in fetched if not name.startswith("data:")]
 
 
+def test_on_a_narrow_screen_nothing_is_cut_though_faces_stand_beside_the_scores(browser, page):
+    opened(browser, page, 400, "light")
+    for key, outputs in (("au", 12), ("expr", 8), ("va", 2)):
+        browser.execute_script(f"document.getElementById('player-{key}').scrollIntoView()")
+        drawn = (
+            f"document.querySelectorAll('#player-{key} .timeline .mark-group.cell > g').length == {outputs}"
+        )
+        wait_for(browser, f"return {drawn}")
+        cut = f"""
+            const player = document.querySelector('#player-{key}');
+            const box = player.querySelector('.values .scroll');
+            return [player.querySelector('.face').hidden, box.scrollWidth - box.clientWidth,
+                box.innerText.includes('processed')]"""
+        assert browser.execute_script(cut) == [False, 0, True], key
+    # what is wider than the page stands in a box that scrolls
+    wide = """
+        return [...document.querySelectorAll('main *')].filter((e) =>
+            e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll, .chart, pre'))
+            .map((e) => e.tagName + '.' + e.className)"""
+    assert browser.execute_script(wide) == []
+
+
 def test_charts_follow_the_scheme(browser, page):
     colours = []
     for scheme in ("light", "dark"):

@@ -85,7 +85,7 @@ def test_text(tmp_path, text, message):
         ("AU", ",".join(TASKS["AU"].columns) + "\n" + (",".join(["1"] * 12) + "\n" + ",".join(["-1"] * 12) + "\n") * 2,  # noqa: E501
          "these are annotations"),
         ("AU", (",".join(["-3.5"] * 12) + "\n") * 3, "log probabilities need exp"),
-        ("AU", (",".join(["4.5"] * 12) + "\n") * 3, "Divide them by 5"),
+        ("AU", (",".join(["4.5"] * 12) + "\n") * 3, "add --intensity"),
         ("EXPR", "0\n3\n3\n", "--no-header or --header"),
     ],
 )  # fmt: skip

@@ -79,7 +79,7 @@ def assemble(
         return stacked, ""
     by_table = dict(zip(unnamed, names, strict=True))
     for k, (table, reading) in enumerate(zip(tables, readings, strict=True)):
-        groups = {by_table[k]: slice(None)} if k in by_table else _groups(reading)
+        groups = {by_table[k]: slice(None)} if k in by_table else _groups(table, reading)
         for name, rows in groups.items():
             part = TrackRows(
                 name,
@@ -100,7 +100,7 @@ def assemble(
     return list(found.values()), f"taken off the names: {taken}" if taken else ""
 
 
-def _groups(reading: Reading) -> dict[str, slice | np.ndarray]:  # type: ignore[type-arg]
+def _groups(table: Table, reading: Reading) -> dict[str, slice | np.ndarray]:  # type: ignore[type-arg]
     """Rows of each track of a table; without frame numbers a track's rows must stand together."""
     assert reading.tracks is not None
     codes, unique = pd.factorize(reading.tracks)
@@ -112,8 +112,8 @@ def _groups(reading: Reading) -> dict[str, slice | np.ndarray]:  # type: ignore[
         seen = pd.Series(codes[starts]).duplicated().to_numpy()
         row = int(starts[np.argmax(seen)])
         raise UserError(
-            f"Row {row + 1}: track {reading.tracks[row]} again after another one, and no frame numbers."
-            " Add a column of frame numbers, or keep each track's rows together."
+            f"{table.row_name(row)}: track {reading.tracks[row]} again after another one, and no frame"
+            " numbers. Add a column of frame numbers, or keep each track's rows together."
         )
     order = np.argsort(codes, kind="stable")
     cuts = np.searchsorted(codes[order], np.arange(len(unique) + 1))

@@ -24,7 +24,7 @@ from abaw_submit.scores.sniff.words import (
     output_of,
     plain,
 )
-from abaw_submit.tasks import Task
+from abaw_submit.tasks import TASKS, Task
 
 # what stands before the number of a column that has no other name
 _NUMBERING = (
@@ -113,8 +113,11 @@ def _by_name(table: Table, task: Task, roles: Roles) -> tuple[list[int], str, bo
         ):
             note = f"columns are only numbered; taken in the order {','.join(task.columns)}"
             return numeric, _used(table, numeric), False, [note]
+    has = ", ".join(name or '""' for name in names)[:150]
+    other = next((t.name for t in TASKS.values() if {output_of(n, t) for n in names} >= set(t.columns)), None)
+    asked = f" They are {other}'s: --task {other}?" if other else ""
     raise UserError(
-        f"{table.where}: no column is named for {task.name}; it has {', '.join(names)[:150]}."
+        f"{table.where}: no column is named for {task.name}; it has {has}.{asked}"
         f"\nChoose with --columns, in the order {','.join(task.columns)}."
     )
 

@@ -12,6 +12,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.scores.sniff.table import Options
 
 _SHOWN = 6
+_ROUNDED = 0.1  # share of rows with the time of the row before, from which on times are coarsely rounded
 _ENOUGH = 3  # so many tracks from 1 on do not all lack a frame 0 by chance
 
 
@@ -67,11 +68,11 @@ def place(parts: Sequence[TrackRows], options: Options, rows: Mapping[str, int] 
     base = first_frame(numbered, options, rows) if numbered else None
     tracks: dict[str, F64] = {}
     missing: dict[str, Index] = {}
-    unsorted = 0
+    unsorted = timed = 0
     for part in parts:
         expected = rows.get(part.track) if rows is not None else None
         if part.frames is None:
-            _check_times(part, expected)
+            timed += _check_times(part, expected)
             places = np.arange(len(part.values))
         else:
             assert base is not None
@@ -98,6 +99,8 @@ def place(parts: Sequence[TrackRows], options: Options, rows: Mapping[str, int] 
         tracks[part.track] = values
         if over > 0:
             notes.append(f"{part.track}: {over} rows beyond its end were cut (--slack)")
+    if timed:
+        notes.append(f"times rise from row to row in {timed} of {len(parts)} tracks: the rows are in order")
     if unsorted:
         notes.append(
             f"the rows of {unsorted} tracks were not in order; their frame numbers say where they go"
@@ -212,25 +215,35 @@ def _once(part: TrackRows, places: Index, base: int, notes: list[str]) -> tuple[
     return TrackRows(part.track, part.values[keep], frames, times, part.where), places[keep]
 
 
-def _check_times(part: TrackRows, expected: int | None) -> None:
-    """Without frame numbers, times must at least not say that rows are missing or out of order."""
-    if part.times is None or len(part.times) < 3 or expected == len(part.times):
-        return
+def _check_times(part: TrackRows, expected: int | None) -> bool:
+    """Without frame numbers, times must at least not say that rows are missing, double or out of order.
+
+    Returns:
+        Whether there were times to go by.
+    """
+    if part.times is None or len(part.times) < 2:
+        return False
     steps = np.diff(part.times)
-    if not (steps > 0).all():
-        row = int(np.argmin(steps > 0))
+    wrong = ~(steps >= 0)
+    if steps.any() and (steps == 0).mean() <= _ROUNDED:  # else the times are rounded, and rows share them
+        wrong = ~(steps > 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
         raise UserError(
             f"{part.where}, track {part.track}: time {part.times[row + 1]:g} after {part.times[row]:g}"
-            f" (row {row + 2}); expected ascending times, or a column of frame numbers."
+            f" (row {row + 2}); expected ascending times, or a column of frame numbers.\nSort the rows by"
+            " time; if they are in order and the times wrong, leave that column out."
         )
     step = float(np.median(steps))
     wide = np.flatnonzero(steps > 1.6 * step)
-    if len(wide) and float(np.percentile(steps, 90)) < 1.3 * step:
+    fits = expected == len(part.times)  # a leap is then the video's own
+    if not fits and len(wide) and len(steps) > 1 and float(np.percentile(steps, 90)) < 1.3 * step:
         raise UserError(
             f"{part.where}, track {part.track}: {steps[wide[0]]:g} between rows {wide[0] + 1} and"
             f" {wide[0] + 2}, {step:g} elsewhere: rows are missing."
             " Add a column of frame numbers, or give --rows-from."
         )
+    return True
 
 
 def _check_short(part: TrackRows, found: int, count: int, options: Options) -> None:

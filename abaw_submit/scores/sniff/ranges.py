@@ -45,7 +45,7 @@ def to_scores(
     Args:
         tracks: (rows, outputs) by track; NaN where nothing was given.
         task: the task.
-        options: `logits`, `percent` and `clip` are looked at.
+        options: `logits`, `percent`, `intensity` and `clip` are looked at.
         where: for messages.
         hint_logits: the file calls them logits.
 
@@ -60,24 +60,27 @@ def to_scores(
     high = max(float(np.nanmax(v)) for v in tracks.values() if not np.isnan(v).all())
     if task.decision is Decision.CLIP:
         return _va(tracks, options, where, low, high)
-    if options.logits and options.percent:
-        raise UserError("--logits and --percent exclude each other.")
+    said = [word for word in ("logits", "percent", "intensity") if getattr(options, word)]
+    if len(said) > 1:
+        raise UserError(f"--{said[0]} and --{said[1]} exclude each other.")
+    if options.intensity and task.decision is not Decision.THRESHOLD:
+        raise UserError("--intensity is for AU; expressions have probabilities or logits.")
     inside = low >= -_ROUNDING and high <= 1 + _ROUNDING
-    if (options.logits or options.percent) and inside:
-        word = "--logits" if options.logits else "--percent"
+    if said and inside:
         raise UserError(
             f"{where}: the scores lie between {low:.3g} and {high:.3g}: probabilities already."
-            f" Leave {word} out, or the decisions would change."
+            f" Leave --{said[0]} out, or the decisions would change."
         )
     if options.logits:
         turn = _TO_PROBABILITIES[task.activation]
         return {t: turn(v) for t, v in tracks.items()}, [
             f"logits from {low:.3g} to {high:.3g} were made probabilities ({task.activation})"
         ]
-    if options.percent:
-        if low < -_ROUNDING * 100 or high > 100 * (1 + _ROUNDING):
-            raise UserError(f"{where}: scores from {low:.3g} to {high:.3g} are not percentages.")
-        return {t: np.clip(v / 100, 0, 1) for t, v in tracks.items()}, ["percentages were divided by 100"]
+    if options.percent or options.intensity:
+        top, name = (100.0, "percentages") if options.percent else (5.0, "intensities")
+        if low < -_ROUNDING * top or high > top * (1 + _ROUNDING):
+            raise UserError(f"{where}: scores from {low:.3g} to {high:.3g} are not {name}.")
+        return {t: np.clip(v / top, 0, 1) for t, v in tracks.items()}, [f"{name} were divided by {top:g}"]
     if not inside:
         raise _outside(tracks, task, where, low, high)
     notes = _labels(tracks, task)
@@ -89,9 +92,10 @@ def to_scores(
 def _va(
     tracks: Mapping[str, F64], options: Options, where: str, low: float, high: float
 ) -> tuple[dict[str, F64], list[str]]:
-    if options.logits or options.percent:
+    if options.logits or options.percent or options.intensity:
         raise UserError(
-            "--logits and --percent are for AU and EXPR; valence and arousal are values in [-1, 1]."
+            "--logits, --percent and --intensity are for AU and EXPR; valence and arousal are values in"
+            " [-1, 1]."
         )
     for track, values in tracks.items():
         marked = (values == -5).any(axis=1)
@@ -138,7 +142,7 @@ def _outside(tracks: Mapping[str, F64], task: Task, where: str, low: float, high
         )
     if low >= 0 and high <= 5.01 and task.decision is Decision.THRESHOLD:
         return UserError(
-            f"{start}\nIntensities from 0 to 5? Divide them by 5. If they are logits, add --logits."
+            f"{start}\nIf they are intensities from 0 to 5, add --intensity; if logits, --logits."
         )
     return UserError(
         f"{start}\nIf they are logits, add --logits: {task.activation} makes them probabilities."

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from abaw_submit.arrays import F64, Index
 from abaw_submit.errors import UserError
@@ -150,9 +151,10 @@ def read_roles(table: Table, roles: Roles, reading: Reading, chosen: Sequence[in
         frames = _agree(frames, _frame_column(table, k), table, "frames")
     if frames is None:
         _check_index(table, roles, tracks, reading.notes)
-    times = roles.all_of(TIME)
-    if times and not table.is_text(times[0]):
-        reading.times = np.asarray(table.columns[times[0]], np.float64)
+    for k in roles.all_of(TIME)[:1]:
+        reading.times = _times(table, k)
+        if reading.times is None:
+            reading.notes.append(f"not used: time ({table.column_name(k)})")
     for role, what in (
         (VALID, "valid"),
         (CONFIDENCE, "confidence"),
@@ -166,6 +168,15 @@ def read_roles(table: Table, roles: Roles, reading: Reading, chosen: Sequence[in
     for name, array in (("tracks", tracks), ("frames", frames)):
         if array is not None and len(array) != len(reading.values):
             raise UserError(f"{table.where}: {len(array)} {name} for {len(reading.values)} rows of scores.")
+
+
+def _times(table: Table, column: int) -> F64 | None:
+    """Numbers, or times of day such as 00:01:02.5 as seconds; None for text of another kind."""
+    values = table.columns[column]
+    if not table.is_text(column):
+        return np.asarray(values, np.float64)
+    found = pd.to_timedelta(pd.Series(values).astype(str), errors="coerce").dt.total_seconds()
+    return None if found.isna().any() else np.asarray(found, np.float64)
 
 
 def _frame_column(table: Table, column: int) -> Index:

@@ -26,6 +26,7 @@ class Options:
         header: whether text has a header line; None finds out.
         logits: AU and EXPR scores are logits: sigmoid or softmax is applied.
         percent: scores are percentages: divided by 100.
+        intensity: scores of AU are intensities from 0 to 5: divided by 5.
         clip: values of VA outside [-1, 1] are clipped.
         missing: rows without scores: "refuse", or "nan" (left open), "nearest", "line" (between neighbours).
         slack: rows by which a track may differ at its end from the official count.
@@ -41,6 +42,7 @@ class Options:
     header: bool | None = None
     logits: bool = False
     percent: bool = False
+    intensity: bool = False
     clip: bool = False
     missing: str = "refuse"
     slack: int = 0

@@ -153,8 +153,8 @@ def _known_only(
     known = [part for part in parts if part.track in expected.rows]
     if not known:
         raise UserError(
-            f"No track of {source} is in {expected.source}: found {', '.join(p.track for p in parts[:3])};"
-            f" expected {', '.join(list(expected.rows)[:3])}."
+            f"No track of {source} is in {expected.source}: found {_some([p.track for p in parts])};"
+            f" expected {_some(list(expected.rows))}."
         )
     notes = []
     others = [part.track for part in parts if part.track not in expected.rows]
@@ -209,6 +209,11 @@ def _layout(tables: Sequence[Table], readings: Sequence[Reading], source: Path, 
     else:
         where = f"{files:,} files"
     return f"{where}; {kind}"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", … ({len(names)} in all)" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _once_each(items: object) -> list[str]:
