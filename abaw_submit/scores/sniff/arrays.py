@@ -6,7 +6,10 @@ No size that a file claims is believed before it is checked, and no code in a fi
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
 import tokenize
 import zipfile
 import zlib
@@ -34,12 +37,22 @@ _MAGIC = (
     (b"MATLAB 5.0", "MATLAB"),
     (b"MATLAB 7.3", "HDF5"),
     (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ", "xz"),
+    (b"SQLite format 3", "SQLite"),
     (b"7z\xbc\xaf", "7-Zip"),
     (b"Rar!", "RAR"),
     (b"\xd0\xcf\x11\xe0", "Excel"),
 )
+COMPRESSED: dict[str, Any] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+_HOW = {
+    "zip": "unpack or convert it first (python -m zipfile -e FILE FOLDER), and give the folder",
+    "YAML": "save it as JSON, or as CSV",
+    "SQLite": "save its table as CSV: pandas.read_sql(…).to_csv('scores.csv', index=False)",
+}
 _BY_SUFFIX = {
     ".npy": "npy", ".npz": "npz", ".h5": "HDF5", ".hdf5": "HDF5", ".parquet": "Parquet", ".mat": "MATLAB",
+    ".yaml": "YAML", ".yml": "YAML",
 }  # fmt: skip
 _MAT_HEAD, _MAT_COMPRESSED, _MAT_STEP = 128, 15, 1 << 20  # of MATLAB's level 5 files
 PICTURE_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"%PDF")
@@ -112,7 +125,29 @@ def read_tree(path: Path, kind: str) -> Any:
         return read_frame(path, kind)
     if kind == "torch":
         return read_torch(path)
-    raise UserError(f"{where} is {kind} data: unpack or convert it first.")
+    raise UserError(f"{where} is {kind} data: {_HOW.get(kind, 'unpack or convert it first')}.")
+
+
+def uncompressed(path: Path, kind: str) -> bytes:
+    """The text in a gzip, bzip2 or xz file, no more of it than is allowed.
+
+    Raises:
+        UserError: damaged, too much, or not text: an archive or another format inside.
+    """
+    most = Allowance(path).left
+    try:
+        with COMPRESSED[kind](path) as handle:
+            data: bytes = handle.read(most + 1)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise UserError(f"{path} is a damaged {kind} file: {str(error)[:80]}.") from None
+    if len(data) > most:
+        raise UserError(f"{path} unpacks to more than {most:,} bytes. If it is meant, unpack it first.")
+    if data[257:262] == b"ustar":
+        raise UserError(f"{path} is an archive. Unpack it first: tar -xf {path.name}")
+    inside = format_of(path.with_suffix(""), data[:16])
+    if inside != "text" or not data:
+        raise UserError(f"{path} holds {inside if data else 'no'} data: unpack it first.")
+    return data
 
 
 def _npy(data: bytes, where: str) -> npt.NDArray[Any] | Any:

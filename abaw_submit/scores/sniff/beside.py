@@ -180,6 +180,8 @@ def _lengths(others: Node) -> Any:
 
 def _names(others: Node) -> list[str] | None:
     found = _first(others, lambda key, value: role_of(key) == TRACK and not isinstance(value, str))
+    if found is not None and any(isinstance(name, list | tuple | np.ndarray) for name in found):
+        raise UserError("A list of lists where the names of tracks should be; expected one name a track.")
     return None if found is None else [str(name) for name in found]
 
 

@@ -97,9 +97,14 @@ def _by_name(table: Table, task: Task, roles: Roles) -> tuple[list[int], str, bo
             return labels, _used(table, labels), True, []
     if found:
         missing = [column for column in task.columns if column not in found]
+        seven = missing == ["Other"]
         raise UserError(
             f"{table.where}: no column for {', '.join(missing)} among {', '.join(names)[:150]}."
-            f"\nChoose with --columns, in the order {','.join(task.columns)}."
+            + (
+                "\nFrom a tool of seven emotions? Add a column Other: 0 where it says nothing."
+                if seven
+                else f"\nChoose with --columns, in the order {','.join(task.columns)}."
+            )
         )
     numeric = [k for k in free if not table.is_text(k) and plain(names[k]) not in TRUTH_WORDS]
     parts = [_NUMBERED.fullmatch(names[k].strip()) for k in numeric]

@@ -13,6 +13,7 @@ from abaw_submit.scores.sniff.words import (
     FEATURE_WORDS,
     FRAME,
     LENGTH_WORDS,
+    LOCATION,
     MASK_WORDS,
     SCORE_WORDS,
     TRACK,
@@ -25,7 +26,7 @@ def is_set(paths: Sequence[Path]) -> bool:
     """Whether files are named as the parts of one set of arrays: one of scores, and who they are of."""
     words = [plain(stem_of(path)) for path in paths]
     scores = [word for word in words if word in SCORE_WORDS | FEATURE_WORDS]
-    told = [word for word in words if word in LENGTH_WORDS | MASK_WORDS or role_of(word) == TRACK]
+    told = [word for word in words if word in LENGTH_WORDS | MASK_WORDS or role_of(word) in (TRACK, LOCATION)]
     others = [word for word in words if role_of(word) == FRAME]
     return len(scores) == 1 and len(told) > 0 and len(scores) + len(told) + len(others) == len(words)
 
@@ -47,6 +48,9 @@ def read_set(paths: Sequence[Path]) -> dict[str, Any]:
             )
             continue
         lines = decode(path.read_bytes(), str(path))[0].decode().rstrip().split("\n")
-        numbers = all(line.strip().isdigit() for line in lines) and role_of(plain(stem_of(path))) != TRACK
+        numbers = all(line.strip().isdigit() for line in lines) and role_of(plain(stem_of(path))) not in (
+            TRACK,
+            LOCATION,
+        )
         found[stem_of(path)] = [int(line) if numbers else line.strip() for line in lines]
     return found

@@ -205,7 +205,7 @@ def _once(part: TrackRows, places: Index, base: int, notes: list[str]) -> tuple[
         raise UserError(
             f"{part.where}, track {part.track}: frame {int(places[first[row]]) + base} comes twice, with"
             f" different scores (rows {int(first[row]) + 1} and {int(second[row]) + 1} of the track)."
-            "\nTwo faces in one picture, or two tracks under one name? Keep one row a frame."
+            "\nTwo faces in one picture, two tracks under one name, or several folds? Keep one row a frame."
         )
     keep = np.ones(len(places), bool)
     keep[second] = False

@@ -32,6 +32,7 @@ from abaw_submit.scores.sniff.words import (
 )
 from abaw_submit.tasks import Task
 
+_PLACE = re.compile(r"[/\\]\D{0,8}\d+$|[^/\\]_\d{5,}$")  # video2/17, video2_00017
 _PICTURE = re.compile(r"\.(jpe?g|png|bmp|webp|tiff?)$", re.IGNORECASE)
 
 
@@ -119,7 +120,7 @@ def is_location(column: npt.NDArray[Any]) -> bool:
     """Whether text names pictures: `video2/00001.jpg`, not `video2.mp4`."""
     sample = [str(v) for v in column[:: max(len(column) // 50, 1)]]
     return all(
-        frame_number(v) is not None and (_PICTURE.search(v) is not None or re.search(r"[/\\]\D{0,8}\d+$", v))
+        frame_number(v) is not None and (_PICTURE.search(v) is not None or _PLACE.search(v) is not None)
         for v in sample
     )
 

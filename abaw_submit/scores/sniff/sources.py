@@ -16,9 +16,10 @@ from abaw_submit.corpus.junk import is_junk
 from abaw_submit.errors import UserError
 from abaw_submit.layout import TEST_SCORES, VALIDATION_SCORES
 from abaw_submit.progress import Progress, quiet
-from abaw_submit.scores.sniff.arrays import format_of, read_tree
+from abaw_submit.scores.sniff.arrays import COMPRESSED, format_of, read_tree, uncompressed
 from abaw_submit.scores.sniff.companions import is_set, read_set
 from abaw_submit.scores.sniff.names import known_track, stem_of
+from abaw_submit.scores.sniff.reshape import unpacked_cells
 from abaw_submit.scores.sniff.table import Options, Table, matrix_table
 from abaw_submit.scores.sniff.text import read_text
 from abaw_submit.scores.sniff.tree import tables_of
@@ -114,7 +115,10 @@ def read_file(path: Path, name: tuple[str, ...], options: Options, task: Task | 
     if kind == "picture":
         raise UserError(f"{path} is a picture; expected scores.")
     if kind == "text":
-        return [read_text(path, name, options, task)]
+        return [unpacked_cells(read_text(path, name, options, task))]
+    if kind in COMPRESSED:
+        inner = (*name[:-1], stem_of(Path(name[-1])))
+        return [unpacked_cells(read_text(path, inner, options, task, uncompressed(path, kind)))]
     collecting = gc.isenabled()
     gc.disable()  # a million small arrays are not garbage; looking for it takes longer than reading them
     try:

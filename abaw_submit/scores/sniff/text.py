@@ -24,6 +24,7 @@ from abaw_submit.tasks import Task
 _SAMPLE = 200  # lines that decide about the form; all lines are then held to it
 _SPACES = re.compile(rb"[ \t]+")
 _LONGEST_LINE = 1 << 23  # 26,000 frames of 12 scores in one row are 4 MB
+_MARKDOWN = re.compile(r"\|?(\s*:?-{2,}:?\s*\|)+(\s*:?-{2,}:?\s*)?")
 _EDGES = re.compile(rb"(?m)^[ \t]+|[ \t]+$")
 
 
@@ -52,6 +53,8 @@ def read_text(
         raise UserError(f"{where} holds nothing but lines that begin with #.")
     first = max(comments - 1, 0)
     sample = _sample(raw, starts, ends, first)
+    if len(sample) > 1 and _MARKDOWN.fullmatch(sample[1].strip()):
+        raise UserError(f"{where} is a table of Markdown. Save it as CSV: frame.to_csv('scores.csv').")
     dialect = find_dialect(sample)
     if dialect.delimiter == " ":
         raw = _SPACES.sub(b"\t", _EDGES.sub(b"", raw))

@@ -13,7 +13,7 @@ from abaw_submit.scores.sniff.beside import MOST_COLUMNS, is_columns, side_by_si
 from abaw_submit.scores.sniff.entries import Context, row_dictionaries, row_vectors
 from abaw_submit.scores.sniff.padded import HOW
 from abaw_submit.scores.sniff.table import Options, Table, matrix_table
-from abaw_submit.scores.sniff.words import FRAME, LOCATION, TRACK, output_of, role_of
+from abaw_submit.scores.sniff.words import FRAME, LOCATION, META_WORDS, TRACK, output_of, plain, role_of
 from abaw_submit.tasks import Task
 
 _DEEPEST = 6
@@ -72,9 +72,12 @@ class _Reader:
                 return self._simple(node.item() if node.ndim == 0 else list(node), path)
             return node.item() if node.ndim == 0 and node.dtype.kind in "US" else node
         if isinstance(node, list | tuple) and node:
+            node = _alone(node, self.place(path))
             first = node[0]
             if isinstance(first, Mapping):
-                return self._records(node, path)
+                return _batches(self._records([_flat(item, self.place(path)) for item in node], path))
+            if len(first) == 2 and isinstance(first[0], str) if isinstance(first, list | tuple) else False:
+                return _pairs(node, self.place(path))
             if isinstance(first, int | float | np.number) and not isinstance(first, bool):
                 return self._array(node, path)
             if isinstance(first, list | tuple | np.ndarray) and _is_grid(node):
@@ -129,14 +132,14 @@ class _Reader:
             if not 1 <= place <= len(node):
                 raise UserError(f"{self.place(path)}: --key {place}; there are {len(node)} arrays.")
             return node[place - 1]
-        shapes = ", ".join(str(np.shape(item)) for item in node[:4])
+        shapes = ", ".join(_shape(item) for item in node[:4])
         raise UserError(
             f"{self.place(path)}: {len(node)} arrays without names: {shapes}{' …' if len(node) > 4 else ''}."
             "\nSay which one with --key 1, 2, …; a list with one array a track needs names: a dictionary."
         )
 
     def _mapping(self, node: dict[str, Any], path: tuple[str, ...], depth: int) -> list[Table]:
-        node = self._of_pandas(node, path)
+        node, said = _without_remarks(self._of_pandas(node, path))
         few = len(node) <= MOST_COLUMNS
         named = few and any(role_of(key) == TRACK for key in node)  # then a list is one array a track
         simple = {
@@ -153,10 +156,10 @@ class _Reader:
         rows = row_vectors(simple, path, self.context)
         if rows is not None:
             return [rows]
-        said = {key: value for key, value in simple.items() if isinstance(value, _PLAIN)}
+        said |= {key: value for key, value in simple.items() if isinstance(value, _PLAIN)}
         whole = {key: value for key, value in simple.items() if key not in said} or simple
         tables = [t for key, value in whole.items() for t in self.read(value, (*path, key), depth + 1)]
-        if said and whole is not simple:  # {"model": "x", "results": {…}}
+        if said and whole and whole is not simple:  # {"model": "x", "results": {…}}
             tables[0] = tables[0].with_note(
                 f"not used: {', '.join(f'{k} = {str(v)[:30]}' for k, v in list(said.items())[:6])}"
             )
@@ -188,6 +191,84 @@ class _Reader:
         if several and not _is_grid(value) and len(value) < 10:
             return self._one_of(value, path)
         return value
+
+
+def _without_remarks(node: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is no remark such as {"config": {…}} beside the scores, and the remarks."""
+    said = {
+        key: "…" for key, value in node.items() if plain(key) in META_WORDS and isinstance(value, Mapping)
+    }
+    kept = {key: value for key, value in node.items() if key not in said}
+    return (kept, said) if kept else (node, {})
+
+
+def _alone(node: Sequence[Any], where: str) -> Sequence[Any]:
+    """[[{…}], [{…}]], a list of faces for each frame, as one face a frame.
+
+    Raises:
+        UserError: a frame with none or several.
+    """
+    if not all(isinstance(item, list) and all(isinstance(i, Mapping) for i in item) for item in node):
+        return node
+    odd = [row for row, item in enumerate(node) if len(item) != 1]
+    if 2 * len(odd) > len(node):
+        return node  # lists of frames
+    if odd:
+        raise UserError(f"{where}, entry {odd[0] + 1}: {len(node[odd[0]])} faces; expected one a frame.")
+    return [item[0] for item in node]
+
+
+def _flat(item: Any, where: str) -> Any:
+    """{"frame": 1, "emotion": {"angry": 0.1, …}} as one dictionary; so with a list of one dictionary."""
+    if not isinstance(item, Mapping):
+        return item
+    found: dict[str, Any] = {}
+    for key, value in item.items():
+        inner = value[0] if isinstance(value, list) and len(value) == 1 else value
+        more = dict(inner) if isinstance(inner, Mapping) else {_key(key): value}
+        if set(found) & set(more):
+            raise UserError(f"{where}: two values called {min(set(found) & set(more))} in one entry.")
+        found |= more
+    return found
+
+
+def _batches(columns: dict[str, Any]) -> dict[str, Any]:
+    """[{"names": [a, b], "scores": [s, t]}, …], the batches of a loader, as one; else as it is."""
+    sizes = [
+        [len(v) if isinstance(v, list | tuple | np.ndarray) and np.ndim(v) > 0 else -1 for v in values]
+        for values in columns.values()
+    ]
+    listed = [v[0][0] for v in columns.values() if isinstance(v[0], list | tuple) and len(v[0])]
+    if (
+        len(sizes) < 2
+        or any(s != sizes[0] or -1 in s for s in sizes)
+        or not any(isinstance(i, str) for i in listed)
+    ):
+        return columns
+    return {
+        key: np.concatenate(values)
+        if isinstance(values[0], np.ndarray)
+        else [one for value in values for one in value]
+        for key, values in columns.items()
+    }
+
+
+def _pairs(node: Sequence[Any], where: str) -> dict[str, Any]:
+    """[("video2", array), …] as a dictionary.
+
+    Raises:
+        UserError: a name comes twice, or an entry is no pair.
+    """
+    if any(not isinstance(i, list | tuple) or len(i) != 2 or not isinstance(i[0], str) for i in node):
+        raise UserError(f"{where}: entries that are not all pairs of a name and scores.")
+    found = dict(node)
+    if len(found) < len(node):
+        raise UserError(f"{where}: a name comes twice in a list of pairs.")
+    return found
+
+
+def _shape(item: Any) -> str:
+    return str(item.shape) if isinstance(item, np.ndarray) else type(item).__name__
 
 
 def _is_grid(node: Sequence[Any]) -> bool:

@@ -16,6 +16,7 @@ from abaw_submit.scores.sniff.columns import read_columns
 from abaw_submit.scores.sniff.frames import Placed, TrackRows, fill, place, refuse_missing
 from abaw_submit.scores.sniff.names import known_track
 from abaw_submit.scores.sniff.ranges import one_hot, to_scores
+from abaw_submit.scores.sniff.reshape import reshaped
 from abaw_submit.scores.sniff.roles import Reading
 from abaw_submit.scores.sniff.sources import read_source
 from abaw_submit.scores.sniff.table import Options, Table
@@ -69,7 +70,7 @@ def understand(
         UserError: nothing there, something ambiguous (with the option that settles it), or a wrong value.
     """
     found = read_source(source, options, task, progress, expected.rows if expected is not None else ())
-    tables = settle_first_rows(found.tables, expected)
+    tables = settle_first_rows(reshaped(found.tables, task, options), expected)
     tables, readings = _readings(tables, task, options, expected, found.left_out)
     if len({reading.classes for reading in readings}) > 1:
         raise UserError(

@@ -12,7 +12,7 @@ START, END, VALID, CONFIDENCE, FACE = "start", "end", "valid", "confidence", "fa
 
 _ROLES = {
     LOCATION: "imagelocation image img imagepath imgpath imagename imgname imagefile path file filename"
-    " filepath framepath framename location picture frames",
+    " filepath framepath framename location picture frames images imgs imagelist imglist filelist list paths",
     TRACK: "video videoname videoid videofile vid vidname track trackname name clip clipname clipid sequence"
     " sequencename seq subject subjectid tracks videos names videonames clips",
     FRAME: "frame frameid frameidx frameindex framenumber frameno framenum framenr fid row rownumber imageid"
@@ -43,6 +43,7 @@ FEATURE_WORDS = _words("features feature feats feat embeddings embedding embeds 
 TRUTH_WORDS = _words("label labels truth groundtruth gt target targets ytrue annotation annotations y yt")
 MASK_WORDS = _words("mask masks padmask paddingmask attentionmask validmask valid isvalid")
 LENGTH_WORDS = _words("lengths length lens len counts numframes nframes framecounts rows sizes")
+META_WORDS = _words("meta metadata metainfo config cfg args info settings hyperparameters hparams params")
 LABEL_WORDS = _words(
     "expression expr label labels pred preds prediction predictions predicted class emotion ypred emotions"
     " predictedlabel predlabel expressions predictedclass predclass"
