@@ -29,6 +29,7 @@ help: ## Show this help
 setup: $(READY) ## Make .venv and install the package with its exact versions
 # not compiled beforehand: of these libraries' modules a twentieth is ever imported
 $(READY): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): about 6 GB on disk; a minute or two where the network is quick."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@

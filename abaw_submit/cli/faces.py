@@ -90,6 +90,10 @@ def crop(
                 " will not line up. Name the videos too.",
                 err=True,
             )
+    if report.faceless:
+        shown = ", ".join(report.faceless[:SHOWN_FAILURES])
+        more = f" and {len(report.faceless) - SHOWN_FAILURES} more" * (len(report.faceless) > SHOWN_FAILURES)
+        click.echo(f"No face in any row of {shown}{more}: nothing but sound will speak for them.", err=True)
     for line in report.damaged[:SHOWN_FAILURES]:
         click.echo(f"Damaged: {line}", err=True)
     if len(report.damaged) > SHOWN_FAILURES:

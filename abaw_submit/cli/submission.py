@@ -238,7 +238,7 @@ def plan(
                --template CVPR_6th_ABAW_VA_test_set_sample.txt --out submissions/run/va_plan
     """
     from abaw_submit.cli.postprocess import parse_members
-    from abaw_submit.planning.build import PLAN_JSON, make_plan
+    from abaw_submit.planning.build import PLAN_JSON, PLAN_TEXT, make_plan
 
     settings = collect(PlanSettings, options)
     folders = {name: paths[0] for name, paths in parse_members(fold_scores).items()}
@@ -255,4 +255,8 @@ def plan(
         settings=settings,
         progress=progress,
     )
-    click.echo((out / PLAN_JSON).read_text(encoding="utf-8") if as_json else "\n".join(lines))
+    if as_json:
+        click.echo((out / PLAN_JSON).read_text(encoding="utf-8"))
+        return
+    click.echo("\n".join(lines))
+    click.echo(f"\nThe zips and this text ({PLAN_TEXT}) are in {out}.")

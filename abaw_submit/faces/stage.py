@@ -64,6 +64,18 @@ class CropReport:
         """A line for each track whose video did not decode wholly, or has more pictures than rows."""
         return [damage(track, r) for track, r in self.tracks.items() if is_damaged(r)]
 
+    @property
+    def faceless(self) -> list[str]:
+        """Tracks without a face in any row: what is predicted for them comes from sound or from nothing."""
+        return [track for track, record in self.tracks.items() if record["rows"] and not record["found"]]
+
+
+_LOSSES = {
+    "bad_packets": "bad packets",
+    "lost": "rows that lost their picture",
+    "without_row": "pictures beyond the last row",
+}
+
 
 def is_damaged(record: dict[str, Any]) -> bool:
     """Whether a track's record speaks of lost pictures, or of more pictures than rows."""
@@ -144,10 +156,12 @@ def crop_corpus(
             stage.output(out / track / TRACK_RECORD)
             for what in ("rows", "found", "filled"):
                 stage.count(what, record[what])
-            for what in ("bad_packets", "lost", "without_row"):
+            for what, name in _LOSSES.items():
                 if record.get(what):
-                    stage.count(what.replace("_", " "), record[what])
+                    stage.count(name, record[what])
         stage.count("tracks", len(report.tracks))
+        if report.faceless:
+            stage.count("tracks without any face", len(report.faceless))
         write_text(out / SUMMARY_NAME, summary(report.tracks))
         stage.output(out / SUMMARY_NAME)
     return report

@@ -147,23 +147,22 @@ def _check_single(
     if _unreadable(member.name, lines, grammar.header, report):
         return
     values_fit = _check_header(member.name, lines, grammar, grammar.header, asked, report, first)
+    if not values_fit:
+        return  # another task's file: its rows are not what is wrong with it
     tracks: Mapping[str, int]
     if asked is not None and asked.listed is not None:
         found, tracks = locate_listed(lines, asked.listed, report, member.name, first)
     else:
         tracks = _known_rows(lines, asked, first, member.name, report)
         found = locate(lines, tracks, report, member.name, first)
-    values = None
-    if values_fit:
 
-        def note(index: int, kinds: Kinds) -> None:
-            for kind, text in kinds:
-                report.add(kind, Place(member.name, int(found.lines[index]) + 1, found=text))
+    def note(index: int, kinds: Kinds) -> None:
+        for kind, text in kinds:
+            report.add(kind, Place(member.name, int(found.lines[index]) + 1, found=text))
 
-        values = read_values(lines, found.values, lines.ends[found.lines], grammar, note)
+    values = read_values(lines, found.values, lines.ends[found.lines], grammar, note)
     report.tracks += summarize(found.rows, values, tracks, grammar)
-    if values is not None:
-        note_suspicions(values, found.rows, tracks, grammar, report, member.name)
+    note_suspicions(values, found.rows, tracks, grammar, report, member.name)
 
 
 def _unreadable(file: str, lines: Lines, expected: str, report: Report) -> bool:

@@ -15,7 +15,7 @@ from abaw_submit.submission.values import Values
 
 def summarize(
     rows: Index,
-    values: Values | None,
+    values: Values,
     tracks: Mapping[str, int],
     grammar: Grammar,
     expected: Mapping[str, int | None] | None = None,
@@ -24,7 +24,7 @@ def summarize(
 
     Args:
         rows: position over all tracks of each line, 0-based.
-        values: the lines' values, None if they are another task's.
+        values: the lines' values.
         tracks: row count by track, in the order of the positions.
         grammar: what the values are.
         expected: official row counts, if not those of `tracks`.
@@ -32,9 +32,6 @@ def summarize(
     summaries = []
     for track, count, which in _by_track(rows, tracks):
         official = count if expected is None else expected[track]
-        if values is None:
-            summaries.append(TrackSummary(track, len(which), official, 0, ""))
-            continue
         distinct, times = np.unique(rows[which], return_counts=True)
         bad = count - len(distinct) + len(np.union1d(rows[which][~values.good[which]], distinct[times > 1]))
         summaries.append(TrackSummary(track, len(which), official, bad, _words(values, which, grammar)))

@@ -44,6 +44,17 @@ def test_a_missing_video_is_exit_1_and_the_rest_is_done(crop, demo_corpus, tmp_p
     assert (out / "102" / "00001.jpg").exists()
 
 
+def test_a_track_without_any_face_is_said(crop, demo_corpus, write_video, tmp_path):
+    (tmp_path / "videos").mkdir()
+    write_video(tmp_path / "videos" / "empty.mp4", [100] * 12, size=(320, 240))
+    (tmp_path / "videos" / "102.avi").write_bytes((demo_corpus / "videos" / "102.avi").read_bytes())
+    result = crop(tmp_path / "videos", "--out", tmp_path / "crops")
+    assert result.exit_code == 0, result.output
+    assert "No face in any row of empty: nothing but sound will speak for them." in result.output
+    record = json.loads((tmp_path / "crops" / "record.json").read_text())
+    assert record["counts"]["tracks without any face"] == 1
+
+
 def test_help_names_every_setting(crop):
     text = CliRunner().invoke(cli, ["crop", "-h"]).output
     for option in ("--rows-from", "--shard", "--every", "--margin", "--bridge-rows", "Example:"):

@@ -101,6 +101,22 @@ def test_several_submissions_in_one_folder(checked, tmp_path):
     assert not any("in all" in line for line in report_lines(report))
 
 
+def test_files_of_other_tasks_beside_it_are_named_and_not_gone_through(checked, tmp_path):
+    checked("VA", labels("VA"))
+    (tmp_path / "three").mkdir()
+    (tmp_path / "three/VA.txt").write_bytes((tmp_path / "s.txt").read_bytes())
+    for task in ("AU", "EXPR"):
+        checked(task, labels(task))
+        (tmp_path / f"three/{task}.txt").write_bytes((tmp_path / "s.txt").read_bytes()[:-9])  # broken as well
+    checked("VA", labels("VA"))
+    report = check(tmp_path / "three", "VA", expected_rows("VA", tmp_path / "t.txt"))
+    assert [(f.kind, f.count) for f in report.problems] == [("wrong task", 2)]
+    assert [str(p) for p in report.problems[0].places] == [
+        "AU.txt, line 1: the header of AU, expected VA",
+        "EXPR.txt, line 1: the header of EXPR, expected VA",
+    ]
+
+
 def test_one_place_may_stand_for_a_whole_track(checked, tmp_path):
     checked("VA", labels("VA"))
     lines = (tmp_path / "s.txt").read_text().splitlines(keepends=True)
