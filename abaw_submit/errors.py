@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 _LONGEST_LINE = 1200
+_MACHINES = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),  # disks
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),  # open files, memory
+)
 
 
 class UserError(Exception):
@@ -25,6 +30,16 @@ class ProblemsFound(UserError):
     """The work was done, and problems were found or items failed. Exit code 1."""
 
     exit_code = 1
+
+
+def is_machines(error: BaseException) -> bool:
+    """Whether an error is the machine's, and the next item would fail of it too: a full or read-only disk,
+    no more open files, no memory.
+
+    >>> is_machines(OSError(errno.ENOSPC, "disk full")), is_machines(FileNotFoundError(2, "gone"))
+    (True, False)
+    """
+    return isinstance(error, OSError) and error.errno in _MACHINES
 
 
 def shortened(text: str) -> str:

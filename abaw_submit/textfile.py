@@ -11,6 +11,9 @@ import msgspec
 from abaw_submit.errors import UserError
 
 LARGEST_BYTES = 1 << 28
+_LARGEST_JSON_BYTES = 640 << 20  # of memory, its text included: a command then stays below 1 GiB
+# bytes of memory at most for what begins with such a sign: a list; a dictionary; a value; a key of its own
+_COSTS = {"[": 64, "{": 184, ",": 40, ":": 64}
 
 
 def read_utf8(path: Path | str) -> str:
@@ -49,13 +52,29 @@ def read_json(path: Path | str, shape: Any = Any) -> Any:
         UserError: it is not UTF-8, not JSON, nested too deeply, or a value is of another type (which one).
         FileNotFoundError: there is none.
     """
+    text = read_utf8(path)
+    refuse_large_json(text, str(path))
     try:
-        value = json.loads(read_utf8(path))
+        value = json.loads(text)
     except RecursionError:
         raise UserError(f"{path} is nested too deeply to be read.") from None
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}.") from None
     return convert(value, shape, str(path))
+
+
+def refuse_large_json(text: str, where: str) -> None:
+    """Refuse a JSON text whose values would fill the memory: of "[]," a megabyte becomes twenty.
+
+    Raises:
+        UserError: with what it would take.
+    """
+    needed = len(text) + sum(cost * text.count(sign) for sign, cost in _COSTS.items())
+    if needed > _LARGEST_JSON_BYTES:
+        raise UserError(
+            f"{where}: JSON that would take {needed >> 20:,} MiB of memory; at most"
+            f" {_LARGEST_JSON_BYTES >> 20} are allowed.\nWrite large arrays as .npz or HDF5."
+        )
 
 
 def convert(value: Any, shape: Any, where: str) -> Any:
@@ -89,7 +108,7 @@ def read_own_json(path: Path | str, shape: Any) -> Any:
         shape: the type it has to fit; keys beyond it stay.
     """
     try:
-        value = json.loads(read_utf8(path))
-    except (OSError, ValueError, RecursionError, UserError):
+        value = read_json(path)
+    except (OSError, UserError):
         return None
     return value if fits(value, shape) else None

@@ -12,7 +12,10 @@ from abaw_submit.errors import UserError
 from abaw_submit.faces.openface import read_openface
 from abaw_submit.faces.overrides import read_overrides
 from abaw_submit.postprocess.recipe_json import read_recipe
+from abaw_submit.scores.sniff.table import Options
+from abaw_submit.scores.sniff.understand import understand
 from abaw_submit.submission.pack import read_sidecar
+from abaw_submit.tasks import VA
 from abaw_submit.textfile import convert, fits, read_json, read_own_json
 from abaw_submit.training.folds import read_splits
 
@@ -135,3 +138,23 @@ def test_a_damaged_note_of_our_own_counts_as_none(tmp_path, text):
     assert read_own_json(tmp_path / "absent.json", Note) is None
     assert not fits({"who": "a", "counts": {"rows": "3"}}, Note)
     assert fits({"who": "a"}, dict[str, Any])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"[" + b"[]," * 7_000_000 + b"0]", b"[" + b"{}," * 3_500_000 + b"0]", b"[" + b"0," * 18_000_000 + b"0]"],
+)
+def test_json_that_would_fill_the_memory_is_refused_before_it_is_built(tmp_path, data):
+    path = tmp_path / "large.json"
+    path.write_bytes(data)
+    for read in (read_json, lambda p: understand(p, VA, Options())):
+        with pytest.raises(UserError, match="MiB of memory"):
+            read(path)
+    assert read_own_json(path, Any) is None
+
+
+def test_json_scores_of_half_the_official_rows_are_small_enough(tmp_path):
+    from abaw_submit.textfile import refuse_large_json
+
+    rows = "[0.123456,-0.123456]," * 1_500_000
+    refuse_large_json(f'{{"102": [{rows}[0,0]]}}', "scores.json")

@@ -6,6 +6,7 @@ per track has neither problem, and any number of processes may write beside each
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from abaw_submit.store import atomic_path
 
 SCHEMA = 1
 SUFFIX = ".h5"
+_LONGEST_NAME_BYTES = 255  # of a file, on the usual disks
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,12 @@ def write_features(
         views: (further views, rows, dim) of augmented crops, for training.
 
     Raises:
-        UserError: a valid row holds NaN or infinity, which means broken weights or input.
+        UserError: a valid row holds NaN or infinity, which means broken weights or input; or the name is too
+            long for a disk.
         ValueError: the shapes do not fit each other.
     """
+    if len(os.fsencode(Path(path).name)) > _LONGEST_NAME_BYTES:
+        raise UserError(f"{path}: the name is too long for a disk ({_LONGEST_NAME_BYTES} bytes).")
     matrix = np.asarray(values)
     good = np.asarray(valid, bool)
     times = np.asarray(time_s, np.float64)

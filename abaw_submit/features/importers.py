@@ -12,7 +12,7 @@ import numpy as np
 from abaw_submit.arrays import F32, F64, Mask
 from abaw_submit.corpus.ledger import read_ledger
 from abaw_submit.corpus.rows import official_rows
-from abaw_submit.errors import UserError
+from abaw_submit.errors import UserError, is_machines
 from abaw_submit.features.cache import feature_path, is_features_file, write_features
 from abaw_submit.features.foreign import FeatureRows, read_table
 from abaw_submit.features.job import ExtractReport, TrackResult
@@ -148,6 +148,8 @@ class _Import:
         except UserError as error:
             self._fail(track, str(error))
         except (OSError, MemoryError) as error:
+            if is_machines(error):
+                raise
             self._fail(track, f"cannot be read: {error}")
         return None
 

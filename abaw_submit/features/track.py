@@ -12,7 +12,7 @@ import numpy as np
 
 from abaw_submit.arrays import F16, F64, Mask
 from abaw_submit.corpus.ledger import LEDGER_NAME, read_ledger
-from abaw_submit.errors import UserError
+from abaw_submit.errors import UserError, is_machines
 from abaw_submit.features.cache import (
     SCHEMA,
     feature_path,
@@ -34,7 +34,7 @@ def extract_track(
 ) -> list[TrackResult]:
     """Make one track's features files, those that are not there already.
 
-    What is wrong with the track becomes `problem`; what is wrong with an extractor is raised.
+    What is wrong with the track becomes `problem`; what is wrong with an extractor or the machine is raised.
 
     Args:
         jobs: all of them listen, or all of them look at the crops, which are read once.
@@ -45,6 +45,9 @@ def extract_track(
 
     Returns:
         What became of the file of each job.
+
+    Raises:
+        OSError: nothing can be written, or the machine has no more files or memory to give.
     """
     extractors = load_extractors(jobs)
     folder = crops / track
@@ -69,11 +72,15 @@ def extract_track(
         else:
             made = _values([jobs[k] for k in todo], [extractors[k] for k in todo], folder, video)
     except _TRACK_ERRORS as error:
+        if is_machines(error):
+            raise
         return [result or _problem(track, error) for result in results]
     for k, (views, valid, time_s) in zip(todo, made, strict=True):
         try:
             _write(jobs[k], track, keys[k], views, valid, time_s)
             results[k] = TrackResult(track, True, len(valid), int(valid.sum()))
+        except OSError:  # the place it is written to: no track is to blame
+            raise
         except _TRACK_ERRORS as error:
             results[k] = _problem(track, error)
     return [result for result in results if result is not None]

@@ -7,6 +7,7 @@ every video again. The last of the five is set by the system alone: an old date 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,6 +22,10 @@ from abaw_submit.errors import UserError
 _KEPT_BYTES = 1 << 18  # smaller files are read as fast as their hash is looked up
 _YOUNG_S = 0.05  # a file changed so shortly ago may change again within one tick of the file system's clock
 _LARGEST_CACHE = 1 << 25
+_LARGE_BYTES = 1 << 30
+_HOLLOW_TIMES = (
+    64  # a file that claims so many times what it holds: a terabyte of zeros takes an hour to read
+)
 _LINE = 32 + 1 + 64 + 1
 _memory: dict[str, str] = {}
 _loaded: list[Path] = []
@@ -30,7 +35,8 @@ def sha256_file(path: Path | str) -> str:
     """SHA-256 of a file's bytes, as hex; unchanged files are not read twice.
 
     Raises:
-        UserError: it is not a regular file (a pipe would wait for ever, a device never end).
+        UserError: it is not a regular file (a pipe would wait for ever, a device never end), or is nearly
+            nothing but a hole.
         OSError: it cannot be read.
     """
     path = Path(path)
@@ -41,8 +47,7 @@ def sha256_file(path: Path | str) -> str:
     key = _key([str(path.resolve()), *_signature(found)])
     known = _known(key, keep)
     if known is None:
-        with path.open("rb") as handle:
-            known = hashlib.file_digest(handle, "sha256").hexdigest()
+        known = _digest(path)
         if time.time() - found.st_mtime > _YOUNG_S:
             _remember(key, known, keep)
     return known
@@ -57,8 +62,31 @@ def read_sha256(path: Path | str) -> str:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} is not a regular file.")
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
     with path.open("rb") as handle:
+        size = os.fstat(handle.fileno()).st_size
+        if size > _LARGE_BYTES and _holds(handle.fileno(), size) < size // _HOLLOW_TIMES:
+            raise UserError(
+                f"{path} claims {size:,} bytes and holds next to nothing; it is damaged or a trap."
+            )
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _holds(handle: int, size: int) -> int:
+    """Bytes of a file that are not holes, as far as its file system can tell."""
+    at = held = 0
+    try:
+        while at < size:
+            start = os.lseek(handle, at, os.SEEK_DATA)
+            at = os.lseek(handle, start, os.SEEK_HOLE)
+            held += at - start
+    except OSError as error:
+        held = held if error.errno == errno.ENXIO else size  # nothing but a hole is left, or it cannot tell
+    os.lseek(handle, 0, os.SEEK_SET)
+    return held
 
 
 def sha256_folder(folder: Path, files: Sequence[Path]) -> str:

@@ -1,10 +1,12 @@
 """The stage: what is up to date is kept, what fails is listed, and nobody sees how it was divided."""
 
+import errno
 import json
 import os
 import sys
 import types
 from contextlib import contextmanager
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -123,6 +125,36 @@ class TestVisual:
         report = extract(Extraction(COLOUR, tmp_path / "out"), crops, tracks=["102", "video2"])
         assert report.failures == []
         assert [r.track for r in report.results if r.written] == ["video2"]
+
+    def test_a_full_disk_stops_the_stage_and_marks_no_track(self, corpus, tmp_path, monkeypatch):
+        crops, _ = corpus
+        place = tmp_path / "out"
+        full = OSError(errno.ENOSPC, "No space left on device", str(place / "102.h5"))
+        monkeypatch.setattr("abaw_submit.features.track.write_features", Mock(side_effect=full))
+        with pytest.raises(OSError, match="No space left") as told:
+            extract(Extraction(COLOUR, place), crops, jobs=1)
+        assert told.value.errno == errno.ENOSPC
+        assert not (place / "record.json").exists()
+
+    def test_no_more_open_files_are_no_fault_of_a_track(self, corpus, tmp_path, monkeypatch):
+        crops, _ = corpus
+        many = OSError(errno.EMFILE, "Too many open files")
+        monkeypatch.setattr("abaw_submit.features.track._values", Mock(side_effect=many))
+        with pytest.raises(OSError, match="Too many open files"):
+            extract(Extraction(COLOUR, tmp_path / "out"), crops, jobs=1)
+        gone = FileNotFoundError(errno.ENOENT, "No such file", "00003.jpg")
+        monkeypatch.setattr("abaw_submit.features.track._values", Mock(side_effect=gone))
+        report = extract(Extraction(COLOUR, tmp_path / "out"), crops, jobs=1)
+        assert [track for track, _ in report.failures] == ["102", "video2", "video2_left"]
+
+    def test_a_track_whose_file_would_have_too_long_a_name_does_not_stop_the_others(
+        self, corpus, tmp_path, make_crops
+    ):
+        crops, _ = corpus
+        make_crops(crops / ("n" * 254), rows=3, seed=4)
+        report = extract(Extraction(COLOUR, tmp_path / "out"), crops, jobs=1)
+        assert [(track, "name is too long" in why) for track, why in report.failures] == [("n" * 254, True)]
+        assert list_tracks(tmp_path / "out") == ["102", "video2", "video2_left"]
 
 
 class TestIdentity:

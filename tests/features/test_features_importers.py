@@ -1,5 +1,8 @@
 """Features made elsewhere: the rows they are for, and what is refused."""
 
+import errno
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -215,6 +218,14 @@ class TestLayouts:
         report = run(tmp_path, crops)
         assert [track for track, _ in report.failures] == ["102"]
         assert read_features(tmp_path / "out" / "video2.h5").rows == 3
+
+    def test_but_a_machine_without_more_open_files_does(self, tmp_path, crops, monkeypatch):
+        for track, values in self.VALUES.items():
+            np.save(tmp_path / "given" / f"{track}.npy", values)
+        many = OSError(errno.EMFILE, "Too many open files")
+        monkeypatch.setattr("abaw_submit.features.units.feature_parts", Mock(side_effect=many))
+        with pytest.raises(OSError, match="Too many open files"):
+            run(tmp_path, crops)
 
     def test_new_crops_give_new_times(self, tmp_path, crops, make_crops):
         self.make(tmp_path / "given", "feat suffix")

@@ -1,6 +1,7 @@
 """Atomic writes, fingerprints and records: what a killed or repeated run relies on."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -11,7 +12,18 @@ import textwrap
 
 import pytest
 
-from abaw_submit.store import Stage, atomic_path, fingerprint, identify, read_record, sha256_file, write_text
+from abaw_submit.errors import UserError
+from abaw_submit.store import (
+    Stage,
+    atomic_path,
+    fingerprint,
+    hashing,
+    identify,
+    read_record,
+    read_sha256,
+    sha256_file,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
@@ -126,3 +138,19 @@ def test_what_torch_says_of_a_full_disk_is_said_plainly(tmp_path, monkeypatch, w
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1 << 40))
     with pytest.raises(RuntimeError), atomic_path(tmp_path / "last.pt"):
         raise RuntimeError(words)
+
+
+def test_a_terabyte_of_nothing_is_not_read_and_a_file_with_holes_is(tmp_path, monkeypatch):
+    hole, some = tmp_path / "hole.h5", tmp_path / "some.bin"
+    with hole.open("wb") as handle:
+        handle.write(b"a little")
+        handle.truncate(1 << 40)
+    for read in (sha256_file, read_sha256):
+        with pytest.raises(UserError, match="claims 1,099,511,627,776 bytes and holds next to nothing"):
+            read(hole)
+    monkeypatch.setattr(hashing, "_LARGE_BYTES", 1 << 20)
+    with some.open("wb") as handle:
+        handle.truncate(2 << 20)
+        handle.write(b"x" * (2 << 20))
+        handle.truncate(8 << 20)
+    assert sha256_file(some) == read_sha256(some) == hashlib.sha256(some.read_bytes()).hexdigest()

@@ -26,7 +26,7 @@ from abaw_submit.scores.sniff.borrowed import read_frame, read_torch
 from abaw_submit.scores.sniff.names import stem_of
 from abaw_submit.scores.sniff.pickles import read_pickle
 from abaw_submit.scores.sniff.table import matrix_table
-from abaw_submit.textfile import read_utf8
+from abaw_submit.textfile import read_utf8, refuse_large_json
 
 _MAGIC = (
     (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", "torch"),  # before torch 1.6
@@ -234,6 +234,7 @@ def _hdf5(path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> Any:
     text = read_utf8(path)
+    refuse_large_json(text, str(path))
     try:
         return json.loads(text)
     except RecursionError:
