@@ -32,6 +32,10 @@ class ProblemsFound(UserError):
     exit_code = 1
 
 
+class Unread(Exception):
+    """Nobody reads any more what is printed (`abaw-submit … | head -1`)."""
+
+
 def is_machines(error: BaseException) -> bool:
     """Whether an error is the machine's, and the next item would fail of it too: a full or read-only disk,
     no more open files, no memory.

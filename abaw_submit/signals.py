@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 STOPPING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU)  # Slurm's --signal gives notice with any of them
 _AGAIN_S = 5  # a stop that some library swallowed comes again
+_ONCE_S = 2.0  # a stop so shortly after one is the same: it must not break what tidies up after the first
+_came_s: list[float] = []
 _waiting: list[int] = []
 _listening: list[bool] = []
 _deferring: list[bool] = []
@@ -49,8 +52,10 @@ def listening() -> Iterator[None]:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     if number != signal.SIGALRM:
-        if number in _waiting and number != signal.SIGINT:
-            return  # said twice, meant once; Ctrl-C may be meant again
+        now, last = time.monotonic(), _came_s[-1] if _came_s else -_ONCE_S
+        _came_s.append(now)
+        if _waiting and (now - last < _ONCE_S or (number in _waiting and number != signal.SIGINT)):
+            return  # said twice, meant once; a later Ctrl-C may be meant again
         _waiting.append(number)
     _raise()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 import click
 
 from abaw_submit import __version__
-from abaw_submit.errors import suggest
+from abaw_submit.errors import Unread, suggest
 
 # name -> (module of abaw_submit.cli, function, one-line help), in the order of the work
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -68,6 +71,15 @@ GROUPS = {
 _HELP = ["-h", "--help"]
 
 
+@contextlib.contextmanager
+def _unread() -> Iterator[None]:
+    """A closed pipe under a name of its own: Click would end with 1, which says that problems were found."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise Unread from None
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands' names and help without importing them."""
 
@@ -89,6 +101,14 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise click.UsageError(f'No command "{args[0]}". {suggest(args[0], COMMANDS)}', ctx)
         return super().resolve_command(ctx, args)
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _unread():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _unread():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         named = {name for names in GROUPS.values() for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -12,11 +13,12 @@ from pathlib import Path
 import click
 
 from abaw_submit import signals
-from abaw_submit.errors import UserError
+from abaw_submit.errors import Unread, UserError
 from abaw_submit.extras import bringing, missing_error
 from abaw_submit.notices import say
 from abaw_submit.workers import stop_workers
 
+_NO_ROOM = "failed to map segment"  # what the system says of a library for which there is no memory
 GO_ON = "Run the same command again to go on."
 _ADVICE = {
     errno.ENOSPC: "The disk is full: make room, then run the same command again.",
@@ -28,6 +30,7 @@ _ADVICE = {
     errno.ENOTDIR: "A part of this path is a file, not a folder.",
     errno.EISDIR: "This is a folder; expected a file.",
     errno.EMFILE: "Too many open files: raise the limit (ulimit -n) or give fewer --jobs.",
+    errno.EFBIG: "Files may not be so large here (ulimit -f, or the disk's own limit).",
     errno.EIO: "The disk gave an error: check it, then run the same command again.",
 }
 
@@ -35,6 +38,7 @@ _ADVICE = {
 def run(command: click.Command) -> int:
     """Run the command line; the exit code."""
     signals.install()
+    _fill_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # the name of a file may be no UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -42,6 +46,8 @@ def run(command: click.Command) -> int:
         with signals.listening():
             # without standalone mode Click hands the code of ctx.exit() back instead of raising it
             code = command.main(standalone_mode=False)
+        if sys.stdout is not None:  # what cannot be written is said here, not at Python's very end
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (click.Abort, KeyboardInterrupt):
         stop_workers()
@@ -52,12 +58,13 @@ def run(command: click.Command) -> int:
         say(f"Stopped by {stop}. {GO_ON}")
         return 128 + stop.number
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):  # a terminal that is gone
+            error.show()
         return error.exit_code
     except UserError as error:
         say(f"Error: {error}")
         return error.exit_code
-    except BrokenPipeError:
+    except (Unread, BrokenPipeError):
         _silence_output()
         return 141
     except Exception as error:
@@ -72,7 +79,7 @@ def words_of(error: Exception) -> str:
         found = bringing(error.name or "")
         if found is not None:
             return str(missing_error("This", [found[0]], [found[1]]))
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, ImportError) and _NO_ROOM in str(error)):
         return "Out of memory. Give fewer --jobs, a smaller --batch or --cache-gib, or a larger machine."
     if isinstance(error, OSError):  # a full disk, a missing right: the user's machine, not a bug
         where = f"{error.filename}: " if error.filename else ""
@@ -90,7 +97,17 @@ def words_of(error: Exception) -> str:
     )
 
 
+def _fill_closed_streams() -> None:
+    """With a standard stream closed (`2>&-`) the next file that is opened would take its number, and what a
+    library prints would be written into that file."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
 def _silence_output() -> None:
     """Nobody reads any more: what is left in the buffers must not fail again at the very end."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

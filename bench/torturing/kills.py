@@ -12,7 +12,7 @@ import random
 import shutil
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torturing.stages import Job, tree
@@ -121,8 +121,8 @@ def torture(
         folder: to work in.
         times: how often.
         seed: of the moments.
-        how: "kill", "stop" (SIGTERM, SIGINT, SIGUSR1), "twice" (two processes at once), or "worker" (one of
-            its worker processes is killed).
+        how: "kill", "stop" (SIGTERM, SIGINT, SIGUSR1), "twice" (two processes at once), "shard" (one of them
+            does a part), or "worker" (one of its worker processes is killed).
     """
     rng = random.Random(f"{seed} {job.name} {how}")
     case = _Case(job, usual, folder, rng)
@@ -130,7 +130,7 @@ def torture(
     while left > 0:
         shutil.rmtree(folder, ignore_errors=True)
         foreign = bystanders(folder)
-        for _ in range(min(left, 1 if how == "twice" else 3)):
+        for _ in range(min(left, 1 if how in ("twice", "shard") else 3)):
             left -= 1
             case.count.runs += 1
             getattr(case, how)()
@@ -195,12 +195,21 @@ class _Case:
             self.bad(f"{number.name}: exit {running.returncode}: {said.strip()[-200:]}")
 
     def twice(self) -> None:
+        """The same command at the same time."""
+        self._pair(self.job, self.job)
+
+    def shard(self) -> None:
+        """A shard, and a run that collects all shards, at the same time."""
+        part = replace(self.job, words=(*self.job.words, "--shard", f"{self.rng.randint(1, 2)}/2"))
+        self._pair(*self.rng.sample([part, self.job], 2))
+
+    def _pair(self, one: Job, other: Job) -> None:
         """The first stops just before it changes a file, the second comes, the first goes on."""
-        number = self.rng.randint(1, self.usual.events)
-        first = self._start(event=Event(self.folder, number, signal.SIGSTOP))
+        number = self.rng.randint(1, self.usual.events // (1 if one == self.job else 2))
+        first = self._start(event=Event(self.folder, number, signal.SIGSTOP), job=one)
         if first.stopped():
             self.count.hit += 1
-        second = self._start()
+        second = self._start(job=other)
         second.wait(self.rng.random() * self.usual.warm_s * 1.5)
         first.send(signal.SIGCONT)
         why = finish([first, second], self.usual.cpu_s)
@@ -235,13 +244,16 @@ class _Case:
                 self.bad(f"{len(left)} processes outlive their parent")
         self.started.clear()
 
-    def _start(self, event: Event | None = None, alone: bool | None = None) -> Running:
+    def _start(
+        self, event: Event | None = None, alone: bool | None = None, job: Job | None = None
+    ) -> Running:
         """A fork, or in one case of ten a cold start; without workers if an event is to be heard in it."""
         warm = event is not None or self.rng.randrange(COLD_EVERY) > 0
         self.count.cold += not warm
         if alone is None:
             alone = event is not None or self.rng.random() < 0.5
-        job = self.job.alone() if alone else self.job
+        job = job or self.job
+        job = job.alone() if alone else job
         log = self.folder.with_name(f"{self.folder.name}-{len(self.started)}.log")
         running = start(job.command(self.folder), log, warm=warm, event=event)
         self.started.append(running)

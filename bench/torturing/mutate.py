@@ -13,6 +13,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,16 +66,14 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(out)
 
 
-def run_all(per_reader: int, seed: int, only: str = "") -> dict[str, Outcome]:
+def run_all(per_reader: int, seed: int, only: str = "") -> Iterator[tuple[str, Outcome]]:
     """Every reader with so many damaged files of its own."""
     from torturing.readers import all_readers
 
-    results = {}
     with tempfile.TemporaryDirectory() as folder:
         names = [n for n in all_readers(Path(folder) / "names") if only in n]
     for name in names:
-        results[name] = _in_process(name, per_reader, seed)
-    return results
+        yield name, _in_process(name, per_reader, seed)
 
 
 def _in_process(name: str, count: int, seed: int) -> Outcome:

@@ -104,14 +104,19 @@ def start(words: Sequence[str], log: Path, *, warm: bool = True, event: Event | 
     if warm and len(os.listdir("/proc/self/task")) > 1:
         raise RuntimeError("this process has threads: it cannot be forked safely")
     sys.stdout.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
     pid = os.fork()
     if pid == 0:
         try:
+            # as the program's own first line: until it can say so in words, Ctrl-C ends it without any
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             _child(list(words), log, warm, event)
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(70)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return Running(pid, log)
 
 

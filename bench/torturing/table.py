@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +22,8 @@ class Line:
     peaks: dict[str, float] = field(default_factory=dict)
     bad: list[str] = field(default_factory=list)
     note: str = ""
+    place: int = 0  # in the table
+    commit: str = ""
 
     def found(self) -> str:
         """The counts and peaks in words."""
@@ -31,11 +35,27 @@ class Line:
         return ", ".join(words + ([self.note] if self.note else []))
 
 
+def commit() -> str:
+    """The commit that is tortured, with a + if something was changed since."""
+    asked = ("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no")
+    if shutil.which("git") is None:
+        return ""
+    told = [
+        subprocess.run(["git", "-C", str(Path(__file__).parent), *words], capture_output=True, text=True)
+        for words in asked
+    ]
+    return told[0].stdout.strip() + ("+" if told[1].stdout.strip() else "")
+
+
 def merged(lines: Iterable[Line]) -> list[Line]:
-    """The same things of several runs as one line each, in the order of their first."""
+    """The slices of one commit added up, in the table's order; of several commits the last one counts."""
     found: dict[str, Line] = {}
-    for line in lines:
-        one = found.setdefault(line.what, Line(line.what, 0, note=line.note))
+    lines = list(lines)
+    last = {line.what: line.commit for line in lines}
+    for line in sorted(lines, key=lambda line: line.place):
+        if line.commit != last[line.what]:
+            continue
+        one = found.setdefault(line.what, Line(line.what, 0, note=line.note, commit=line.commit))
         one.tried += line.tried
         for what, number in line.counts.items():
             one.counts[what] = one.counts.get(what, 0) + number
@@ -52,7 +72,9 @@ def keep(path: Path, line: Line) -> None:
 
 
 def kept(path: Path) -> list[Line]:
-    """The lines of a file of results."""
+    """The lines of a file of results; none if there is no such file."""
+    if not path.is_file():
+        return []
     return [Line(**json.loads(text)) for text in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -73,8 +95,8 @@ untouched, nothing left behind and no process left alive. A hang is 20 s in whic
 started uses the processor, or 20 s of processor time more than an undisturbed run takes: on a shared
 machine wall time says nothing.
 
-| what | tried | found | wrong |
-|---|---:|---|---:|
+| what | tried | found | wrong | commit |
+|---|---:|---|---:|---|
 """
 
 
@@ -83,5 +105,5 @@ def page(lines: list[Line], how: str) -> str:
     lines = merged(lines)
     wrong = sum(len(line.bad) for line in lines)
     machine = f"{os.cpu_count()} processors, Python {platform.python_version()}"
-    rows = [f"| {x.what} | {x.tried:,} | {x.found()} | {len(x.bad)} |\n" for x in lines]
+    rows = [f"| {x.what} | {x.tried:,} | {x.found()} | {len(x.bad)} | {x.commit} |\n" for x in lines]
     return HEAD.format(how=how, machine=machine, wrong=wrong) + "".join(rows)

@@ -112,3 +112,32 @@ def test_what_is_started_while_stops_are_blocked_does_not_hear_them(handlers):
     child.send_signal(signal.SIGINT)
     child.communicate(b"\n", timeout=30)
     assert child.returncode == 0
+
+
+def test_the_second_of_two_quick_stops_does_not_break_what_tidies_up():
+    done = program("""
+        def work():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
+                print("tidied")
+        sys.exit(run(click.Command("x", callback=work)))
+    """)
+    assert (done.returncode, done.stdout) == (130, "tidied\n")
+    assert done.stderr.strip() == "Stopped. Run the same command again to go on."
+
+
+def test_a_later_interrupt_is_meant_again():
+    done = program("""
+        signals._ONCE_S = 0
+        def work():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+                print("never")
+        sys.exit(run(click.Command("x", callback=work)))
+    """)
+    assert (done.returncode, done.stdout) == (130, "")
