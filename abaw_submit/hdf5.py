@@ -7,10 +7,11 @@ terabyte in a file of a kilobyte. Both are refused before anything is read. Noth
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import mmap
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,11 +19,13 @@ import numpy as np
 from abaw_submit.allowance import FREE_BYTES, Allowance
 from abaw_submit.errors import UserError
 
-Attributes: TypeAlias = h5py.AttributeManager
 _NUMBERS = "biuf"
 _DEEPEST = 8
 _MOST_NAMES = 100_000  # a corpus has 594 tracks; groups that hold each other could have names without end
 _FEWEST_TEXTS = 256  # read at a time
+_HEAP, _SMALLEST_HEAP = b"GCOL\x01\0\0\0", 4096  # how a heap of texts begins, and its bytes at least
+_HEAP_PART = 16  # bytes of its head, and of that of each object
+_PLAIN = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM)
 _BROKEN = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError)
 
 
@@ -37,12 +40,58 @@ def open_hdf5(path: Path | str, advice: str = "Make it again.") -> Iterator[Hdf5
         raise UserError(f"{path} is not a file.")
     try:
         with h5py.File(path, "r") as file:
+            _refuse_endless_heaps(Path(path), file)
             yield Hdf5(file, Path(path))
     except UserError:
         raise
     except _BROKEN as error:
         text = " ".join(str(error).split())[:120]
         raise UserError(f"{path} is not a readable HDF5 file ({text}). {advice}") from None
+
+
+def _refuse_endless_heaps(path: Path, file: h5py.File) -> None:
+    """Refuse a file that HDF5 would read without end, deaf to every signal (version 2.0 too): it walks a heap
+    of texts by the sizes that stand in it, and one of them is nothing.
+
+    Source: HDF5 File Format Specification, III.E, "Global Heap".
+    """
+    width = min(_HEAP_PART, file.id.get_create_plist().get_sizes()[1])
+    with path.open("rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = data.find(_HEAP)
+        while start >= 0:
+            size = int.from_bytes(data[start + 8 : start + 8 + width], "little")
+            end = start + size if _SMALLEST_HEAP <= size <= len(data) - start else start
+            at = start + _HEAP_PART
+            while end - at >= _HEAP_PART:
+                length = int.from_bytes(data[at + 8 : at + 8 + width], "little")
+                used = any(data[at : at + 2])  # object 0 is what is free, its head included
+                step = _HEAP_PART + -(-length // 8) * 8 if used else length
+                if not 0 < step <= end - at:
+                    raise UserError(f"{path} is a damaged HDF5 file: its texts, at byte {at}, have no end.")
+                at += step
+            start = data.find(_HEAP, start + 1)
+
+
+class Attributes(Mapping[str, Any]):
+    """Numbers and texts that describe a file or an array; of other kinds HDF5 can die where they are damaged.
+
+    Raises:
+        UserError: where such a one is asked for.
+    """
+
+    def __init__(self, found: h5py.AttributeManager, where: str) -> None:
+        self._found, self._where = found, where
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._found and self._found.get_id(name).get_type().get_class() not in _PLAIN:
+            raise UserError(f"{self._where}: {name} is neither a number nor text; the file is damaged.")
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found.keys())
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 class Hdf5:
@@ -53,7 +102,7 @@ class Hdf5:
     """
 
     def __init__(self, file: h5py.File, path: Path) -> None:
-        self.attrs = file.attrs
+        self.attrs = Attributes(file.attrs, str(path))
         self._file, self._path = file, path
         self._allowance = Allowance(path)
         self._names = 0
@@ -117,7 +166,7 @@ class Hdf5:
             if isinstance(found, h5py.Group):
                 yield from self._walk(found, path)
             elif isinstance(found, h5py.Dataset):
-                yield path, found.attrs, self._values(found, where)
+                yield path, Attributes(found.attrs, where), self._values(found, where)
 
     def _own(self, group: h5py.Group, name: str, where: str) -> Any:
         """What a name of a group stands for, if it is no link to somewhere else."""

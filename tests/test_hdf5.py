@@ -2,6 +2,8 @@
 
 import itertools
 import resource
+import subprocess
+import sys
 import zlib
 
 import h5py
@@ -182,3 +184,54 @@ def test_a_damaged_file_is_one_message(tmp_path, seed):
                 told.append(str(error))
     assert told
     assert max(len(text.splitlines()) for text in told) <= 3
+
+
+@pytest.mark.parametrize("size", [0, (1 << 64) - 16, 1 << 20])
+def test_texts_without_end_are_refused_before_hdf5_walks_them_for_ever(tmp_path, size):
+    """In a process of its own: HDF5 hears no signal while it walks, and Python none either."""
+    path = tmp_path / "102.h5"
+    write_features(path, np.ones((3, 2)), np.ones(3, bool), np.arange(3.0), extractor="x", fingerprint="f")
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL\x01\0\0\0")
+    first = int.from_bytes(data[heap + 24 : heap + 32], "little")
+    free = heap + 32 + -(-first // 8) * 8  # the object after the first
+    data[free : free + 8] = bytes(8)  # makes it the free space
+    data[free + 8 : free + 16] = size.to_bytes(8, "little")
+    path.write_bytes(data)
+    code = f"""
+from pathlib import Path
+from abaw_submit.errors import UserError
+from abaw_submit.features.cache import read_features, read_fingerprint
+assert read_fingerprint(Path({str(path)!r})) is None
+try:
+    read_features({str(path)!r})
+except UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert f"{path} is a damaged HDF5 file: its texts, at byte {free}, have no end." in done.stdout
+
+
+def test_what_only_looks_like_a_heap_of_texts_is_read(tmp_path):
+    path = tmp_path / "102.h5"
+    values = np.frombuffer(b"GCOL\x01\0\0\0" + bytes(108), np.float16).reshape(-1, 2)
+    write_features(path, values, np.ones(29, bool), np.arange(29.0), extractor="x", fingerprint="f")
+    assert read_features(path).rows == 29
+
+
+def test_an_attribute_that_is_neither_number_nor_text_is_refused(tmp_path):
+    """Read from a damaged file it ends the process: texts that became lists of numbers do."""
+    path = tmp_path / "102.h5"
+    write_features(path, np.ones((3, 2)), np.ones(3, bool), np.arange(3.0), extractor="x", fingerprint="f")
+    with h5py.File(path, "a") as file:
+        lists = np.empty(1, object)
+        lists[0] = np.array([1, 2], np.int8)
+        file.attrs.create("extractor", lists, dtype=h5py.vlen_dtype(np.int8))
+    with pytest.raises(UserError, match="extractor is neither a number nor text"):
+        read_features(path)
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file.attrs["task"] = file.ref
+        file.attrs["columns"] = ["valence", "arousal"]
+        file["102"] = np.ones((3, 2), np.float32)
+    with pytest.raises(UserError, match="task is neither a number nor text"):
+        read_scores(tmp_path / "s.h5", VA)

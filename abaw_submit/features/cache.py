@@ -156,9 +156,9 @@ def read_features(path: Path | str) -> FeatureFile:
 def read_fingerprint(path: Path | str) -> str | None:
     """The fingerprint of a features file that could be skipped; None if there is none to read."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return str(file.attrs["fingerprint"]) if file.attrs.get("schema") == SCHEMA else None
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError):
+    except UserError:
         return None
 
 
