@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from abaw_submit.store import RECORD_NAME, record_path
-from abaw_submit.tasks import MORE_TASKS, TASKS
+from abaw_submit.tasks import MORE_TASKS, TASKS, Task, any_task
 
 _SUFFIX = f".{RECORD_NAME}"  # of the record of a file that is alone
 OFFICIAL = "official"  # the fold of the official split, where it is trained as well
@@ -21,6 +21,17 @@ VALIDATION_SCORES = "scores_validation.h5"  # in the folder of a model: its fold
 TEST_SCORES = "scores_test.h5"  # and the tracks to be submitted
 ENCODER, MODEL, VISUAL = "encoder", "fold", "visual"  # what is trained for a fold: <kind>_<fold>
 MODEL_FOLDER = f"{MODEL}_{{fold}}"  # of the first network of a fold; others are beside it
+
+
+def part_file(name: str, part: Task) -> str:
+    """Name of one task's scores of a multi-task model.
+
+    >>> from abaw_submit.tasks import VA
+    >>> part_file("scores_test.h5", VA)
+    'scores_test_va.h5'
+    """
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}_{part.key}.{suffix}"
 
 
 class Layout:
@@ -132,6 +143,11 @@ class Layout:
         if self.trained:
             return self.work / key / f"scores_{model.name.removeprefix(f'{MODEL}_')}.h5"
         return model / TEST_SCORES
+
+    def member_files(self, key: str, fold: str, folder: str = MODEL_FOLDER) -> list[Path]:
+        """The files of `member_scores`: itself, or for MTL one for each task."""
+        path, parts = self.member_scores(key, fold, folder), any_task(key).parts
+        return [path.with_name(part_file(path.name, part)) for part in parts] if len(parts) > 1 else [path]
 
     def scores(self, key: str) -> Path:
         """The folds together, after the recipe."""

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from abaw_submit.workflow.plan import Plan
 
 
+# never chosen unasked: another precision is another result, and a trial may end otherwise the next time
+BF16 = 'extraction in bfloat16: {:.1f} times as fast here; [extract] precision = "bf16" takes it'
+
+
 def show_cost(plan: Plan) -> None:
     """Print the cost by the rates of an H100, and by those of a short trial here.
 
@@ -32,5 +36,7 @@ def show_cost(plan: Plan) -> None:
             f"# {rates.machine}, {how}: {rates.finetune:,.0f} pictures/s learnt,"
             f" {rates.extract:,.0f} extracted, {rates.train:,.0f} rows/s in the TMF"
         )
+        if rates.bf16:
+            click.echo(f"# {BF16.format(rates.bf16)}")
         for line in found.table():
             click.echo(f"#   {line}")

@@ -16,7 +16,7 @@ import click
 
 from abaw_submit.cli.common import IN_FILE, OUT_PATH, json_option
 from abaw_submit.errors import ProblemsFound, UserError
-from abaw_submit.workflow.units import EVERYTHING, TARGETS
+from abaw_submit.workflow.units import TARGETS, last_target
 
 if TYPE_CHECKING:
     from abaw_submit.workflow.plan import Plan
@@ -107,7 +107,7 @@ def run(
 
             show_cost(plan)
         return
-    options = Options(jobs or plan.run.jobs, profile or "", retry_failed, verbose)
+    options = Options(jobs or plan.run.side_by_side, profile or "", retry_failed, verbose)
     outcome = carry_out(plan, units, options, say=_say, check=lambda due: check_run(plan, due, _say))
     if table and not outcome.failed and not outcome.trouble:
         _table(plan)
@@ -145,14 +145,16 @@ def status(config: Path, as_json: bool, **replaced: Any) -> None:
     from abaw_submit.workflow.units import target_units
 
     plan = make_plan(config, replaced)
-    rows = run_status(plan, _look(plan, target_units(plan.layout, EVERYTHING)))
+    rows = run_status(plan, _look(plan, target_units(plan.layout, last_target(plan.layout))))
     open_ = [r for r in rows if r.state not in (DONE, RUNNING)]
     if any(r.state == RUNNING for r in rows):
         following = "Wait: jobs are running."
     elif open_:
-        following = f"abaw-submit run {EVERYTHING} -c {config}{_replaced(replaced)}"
+        following = f"abaw-submit run {last_target(plan.layout)} -c {config}{_replaced(replaced)}"
     elif any(r.failures for r in rows):
-        following = f"abaw-submit run {EVERYTHING} -c {config}{_replaced(replaced)} --retry-failed"
+        following = (
+            f"abaw-submit run {last_target(plan.layout)} -c {config}{_replaced(replaced)} --retry-failed"
+        )
     else:
         following = "Nothing to do."
     if as_json:

@@ -36,7 +36,7 @@ def read_multitask(root: Path | str) -> dict[str, Annotation]:
     root = Path(root)
     if root.is_file():
         return annotations_of_list(read_mtl(root), None, root)
-    lists = _lists(root)
+    lists = multitask_lists(root)
     if not lists:
         return union_of_tasks({part.name: read_annotation_set(root, part) for part in MTL_PARTS})
     found: dict[str, Annotation] = {}
@@ -50,10 +50,11 @@ def read_multitask(root: Path | str) -> dict[str, Annotation]:
 
 def is_union(root: Path) -> bool:
     """Whether `read_multitask` puts the three tasks' own annotations together, for want of a list."""
-    return not root.is_file() and not _lists(root)
+    return not root.is_file() and not multitask_lists(root)
 
 
-def _lists(root: Path) -> dict[str, Path]:
+def multitask_lists(root: Path) -> dict[str, Path]:
+    """The organisers' multi-task lists in a folder, by subset."""
     return {subset: root / name for subset, name in LISTS.items() if (root / name).is_file()}
 
 

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 from abaw_submit.corpus.junk import is_junk
 from abaw_submit.corpus.mtl import MTL_HEADER, read_mtl
-from abaw_submit.corpus.templates import read_template
+from abaw_submit.corpus.templates import header_task, read_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.corpus.videolist import read_video_list
 from abaw_submit.errors import UserError
-from abaw_submit.tasks import AH, Task
+from abaw_submit.tasks import AH, TASKS, Task
 
 Item = TypeVar("Item")
 
@@ -32,13 +32,41 @@ def read_tracks(path: Path, task: Task | None = None) -> dict[str, int | None]:
     """
     if task is AH:
         return dict.fromkeys(read_video_list(path).ids)
-    with path.open(encoding="utf-8-sig", errors="replace") as handle:
-        first = next((line for line in handle if line.strip()), "")
-    if first.strip() == MTL_HEADER:
+    first = first_line(path)
+    if first == MTL_HEADER:
         return dict.fromkeys(read_mtl(path).tracks)
     if "," in first or "/" in first:
         return dict(read_template(path).tracks)
     return dict.fromkeys(read_track_list(path))
+
+
+def known_tests(paths: Sequence[Path]) -> int:
+    """Of how many of the three tasks these are the test lists.
+
+    A template names its task in its header, and two of one task are the list of one. A list that names none
+    may be of any: it counts for one task, and no second time. A multi-task list counts for none.
+
+    Raises:
+        UserError: a file is no list of tracks.
+    """
+    named, others = set(), set()
+    for path in paths:
+        tracks = frozenset(read_tracks(path))
+        first = first_line(path)
+        if first == MTL_HEADER:
+            continue
+        task = header_task("".join(first.split()))[0] if "/" not in first else None
+        if task is None:
+            others.add(tracks)
+        else:
+            named.add(task.name)
+    return min(len(named) + len(others), len(TASKS))
+
+
+def first_line(path: Path) -> str:
+    """The first line of a file with anything in it, without the spaces around it."""
+    with path.open(encoding="utf-8-sig", errors="replace") as handle:
+        return next((line.strip() for line in handle if line.strip()), "")
 
 
 def named_tracks(given: Sequence[str]) -> list[str]:

@@ -14,10 +14,10 @@ from torch import Tensor
 from abaw_submit.arrays import F32
 from abaw_submit.corpus.annotations import Annotation
 from abaw_submit.corpus.multitask import is_union
-from abaw_submit.corpus.tracklists import read_tracks
+from abaw_submit.corpus.tracklists import known_tests, read_tracks
 from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.errors import UserError
-from abaw_submit.layout import TEST_SCORES, VALIDATION_SCORES
+from abaw_submit.layout import TEST_SCORES, VALIDATION_SCORES, part_file
 from abaw_submit.store import Stage
 from abaw_submit.tasks import MORE_TASKS, MTL, MTL_PARTS, Task, part_slices
 from abaw_submit.training.folds import group_tracks, read_splits
@@ -101,12 +101,12 @@ class FoldTraining(Training):
     def _want_test_lists(self) -> None:
         """Without the test lists of every task nobody knows which tracks must not be trained on."""
         splits = self.files.splits
-        given = max(len(set(self.files.tracks)), read_splits(splits).tests if splits else 0)
+        given = max(known_tests(self.files.tracks), read_splits(splits).tests if splits else 0)
         if given < len(MTL_PARTS):
             raise UserError(
                 f"{self.files.annotations} holds the labels of {len(MTL_PARTS)} tasks, and a track of one may"
-                f" be a test track of another; test lists given: {given}.\nGive those of all tasks with"
-                " --tracks, or make the folds with `split --task MTL --test … --test … --test …`."
+                f" be a test track of another; tasks whose test tracks are known: {given}.\nGive those of all"
+                " with --tracks, or make the folds with `split --task MTL --test … --test … --test …`."
             )
 
     def _refuse_test_tracks(self) -> None:
@@ -168,14 +168,3 @@ class FoldTraining(Training):
 def labels_of(task: Task) -> dict[str, str]:
     """What the scores of a multi-task model say of themselves: whose labels it knows (rule: uni-task)."""
     return {"labels_of": " ".join(p.name for p in task.parts)} if len(task.parts) > 1 else {}
-
-
-def part_file(name: str, part: Task) -> str:
-    """Name of one task's scores of a multi-task model.
-
-    >>> from abaw_submit.tasks import VA
-    >>> part_file("scores_test.h5", VA)
-    'scores_test_va.h5'
-    """
-    stem, _, suffix = name.rpartition(".")
-    return f"{stem}_{part.key}.{suffix}"

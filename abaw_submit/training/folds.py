@@ -68,7 +68,7 @@ class Splits:
         leaks: siblings on both sides of the official or the test division, removed from training.
         balance: tracks, rows and label counts of each fold's validation part, for the reader.
         grouping: what stays together.
-        tests: how many lists of test tracks were given, whose siblings are left out.
+        tests: of MTL: of how many tasks the test tracks were given, whose siblings are left out.
     """
 
     task: str

@@ -76,11 +76,23 @@ def rand_policy(policy: str, side_px: int) -> Any:
         if not policy.startswith("rand"):
             raise ValueError(policy)
         more = {"translate_const": int(side_px * 0.45), "img_mean": mean}
-        return augment.rand_augment_transform(policy, {**more, "interpolation": Image.Resampling.BICUBIC})
+        made = augment.rand_augment_transform(policy, {**more, "interpolation": Image.Resampling.BICUBIC})
     except (AssertionError, ValueError, KeyError, TypeError):
         raise UserError(
             f'randaugment "{policy}" is not a policy of timm; expected such as rand-m9-mstd0.5-inc1.'
         ) from None
+    for change in made.ops:
+        if change.name.startswith("Posterize"):
+            change.aug_fn = _posterize
+    return made
+
+
+def _posterize(picture: Any, bits: int, **_: object) -> Any:
+    """Keeps so many bits of each colour, one at least: at full strength timm asks for none, a black picture,
+    which Pillow refuses."""
+    from PIL import ImageOps
+
+    return picture if bits >= 8 else ImageOps.posterize(picture, max(bits, 1))
 
 
 def random_erase(images: Tensor, probability: float, seed: int) -> Tensor:

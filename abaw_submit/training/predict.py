@@ -15,11 +15,12 @@ from abaw_submit.arrays import F16, F32
 from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
 from abaw_submit.features.cache import FeatureFile, read_features
+from abaw_submit.layout import part_file
 from abaw_submit.models.device import pick_device
 from abaw_submit.scores.files import score_writer
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task, part_slices
-from abaw_submit.training.fold import labels_of, part_file
+from abaw_submit.training.fold import labels_of
 from abaw_submit.training.scoring import predict_tracks
 from abaw_submit.training.table import TrackFeatures
 from abaw_submit.training.tmf import load_sequence

@@ -131,7 +131,6 @@ class TmfSettings(LoopSettings):
     curve_epochs: int = setting(
         1, "validation is scored after every n-th epoch, for the curve; 0: after the last one only", ge=0
     )
-    noise: float = setting(0.0, "deviation of noise added to standardised features in training", ge=0)
     cache_gib: float = setting(
         8.0, "features above this size are kept in a temporary file, not in memory", ge=0
     )

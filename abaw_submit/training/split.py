@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit.corpus.labels import read_labels
-from abaw_submit.corpus.tracklists import read_tracks
+from abaw_submit.corpus.tracklists import known_tests, read_tracks
 from abaw_submit.store import Stage, write_text
-from abaw_submit.tasks import Task, any_task
+from abaw_submit.tasks import MTL, Task, any_task
 from abaw_submit.training.factors import make_factor_splits
 from abaw_submit.training.folds import Splits, balance_table, make_splits, read_splits, write_splits
 from abaw_submit.training.splitcheck import find_problems
@@ -71,7 +71,7 @@ def run_split(
                 test=tracks,
                 drop_leaks=drop_leaks,
             )
-        splits = replace(splits, tests=len(set(test)))
+        splits = replace(splits, tests=known_tests(test) if task is MTL else 0)
         write_splits(out, splits)
         stage.output(out)
         balance = out.with_name(f"{out.stem}.balance.csv")

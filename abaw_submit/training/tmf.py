@@ -71,7 +71,6 @@ class SequenceTraining(FoldTraining):
         self.table.fill_absent(self.mean)
         self.model = build_model(self.table.streams, self.task, self.size)
         self.model.fit_standardisation(torch.from_numpy(self.mean), torch.from_numpy(std))
-        self.noise = torch.from_numpy(std) * self.settings.noise
         rows = [
             row_labels(self.division.train[t], int(n))
             for t, n in zip(self.table.tracks, np.diff(self.table.begin), strict=True)
@@ -88,7 +87,7 @@ class SequenceTraining(FoldTraining):
     def prepare(self, device: torch.device) -> None:
         self.clips = Clips(self.table, self.settings.clip_rows, device)
         self.labels, self.valid = self.labels.to(device), self.valid.to(device)
-        self.weights, self.noise = self.weights.to(device), self.noise.to(device)
+        self.weights = self.weights.to(device)
 
     def items(self) -> int:
         return int(self.table.begin[-1])
@@ -121,8 +120,6 @@ class SequenceTraining(FoldTraining):
         several = self.table.views > 1  # kept views of the crops: each clip is seen in one of them
         views = torch.randint(self.table.views, (len(batch),)) if several else None
         features = self.clips.features(batch, views)
-        if self.settings.noise:
-            features = features + torch.randn_like(features) * self.noise
         real = batch.present if self.valid.ndim == 1 else batch.present[..., None]
         valid = self.valid[batch.places] & real
         labels = self.labels[batch.places]

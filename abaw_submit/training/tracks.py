@@ -53,9 +53,11 @@ def read_division(task: Task, annotations: Path, splits: Path | None, fold: str)
     """
     found = read_labels(annotations, task)
     for annotation in found.values():
-        if task.name == "AU" and annotation.columns and annotation.columns != task.columns:
+        columns = annotation.values.shape[1]
+        if columns != task.label_columns:
             raise UserError(
-                f"{annotation.path} has the {len(annotation.columns)} AUs of edition 1; expected 12."
+                f"{annotation.path} has the {columns} {task.name}s of edition 1;"
+                f" expected {task.label_columns}."
             )
     if splits is not None:
         read = read_splits(splits)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from abaw_submit.store import RECORD_NAME, read_record, record_path
-from abaw_submit.tasks import TASKS
+from abaw_submit.tasks import MORE_TASKS, TASKS
 from abaw_submit.workflow.engine import run_lock
 from abaw_submit.workflow.layout import RunLayout
 
@@ -49,7 +49,8 @@ def clean(layout: RunLayout, *, dry_run: bool = False) -> Cleaned:
     """
     done = Cleaned()
     folders = [folder for folder in layout.owned if folder.is_dir()]
-    splits = list(dict.fromkeys(p for task in TASKS.values() for p in _with_record(layout.splits(task.key))))
+    every = (*TASKS.values(), *MORE_TASKS.values())
+    splits = list(dict.fromkeys(p for task in every for p in _with_record(layout.splits(task.key))))
     if not folders and not any(p.is_file() for p in splits):
         return done
     with run_lock(layout):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from abaw_submit.corpus.multitask import multitask_lists
 from abaw_submit.layout import VALIDATION_SCORES
-from abaw_submit.tasks import EDITIONS, get_task
+from abaw_submit.tasks import EDITIONS, MTL, any_task, get_task
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import EMBEDDING
 from abaw_submit.workflow.units import Unit
@@ -32,7 +33,8 @@ def _corpus(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 def _crop(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     run = layout.run
-    rows = _each("--rows-from", [run.annotations, *map(run.template, run.task_keys)])
+    lists = dict.fromkeys(path for key in run.task_keys for path in run.templates(key))
+    rows = _each("--rows-from", [run.annotations, *lists])
     given = [run.videos, *([run.crops] if run.crops else [])]
     return [["crop", *given, "--out", str(layout.crops), *rows, "--jobs", jobs]]
 
@@ -58,7 +60,7 @@ def _plain(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 def _split(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     run = layout.run
     command = ["split", *_task(unit), "--annotations", run.annotations, "--folds", str(run.folds)]
-    test = _each("--test", [run.template(unit.task)])
+    test = _each("--test", list(dict.fromkeys([*run.templates(unit.task), run.template(unit.task)])))
     return [[*command, *test, "--out", str(layout.splits(unit.task))]]
 
 
@@ -71,7 +73,7 @@ def _finetune(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 def _features(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key = unit.task
-    wanted = _each("--tracks", [str(annotation_folder(layout, key) or ""), layout.run.template(key)])
+    wanted = _each("--tracks", [*map(str, annotation_places(layout, key)), layout.run.template(key)])
     first, *more = [
         (str(layout.encoder(key, fold)), str(layout.features(key, fold))) for fold in layout.members
     ]
@@ -161,7 +163,9 @@ def _apply(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 def _submit(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     key = unit.task
     official, rows = str(layout.prediction(key)), ["--template", str(layout.template(key))]
-    scores = ["--scores", str(layout.scores(key))]
+    folders = layout.run.networks.values()
+    members = [p for fold in layout.members for f in folders for p in layout.member_files(key, fold, f)]
+    scores = _each("--scores", list(map(str, members if key == MTL.key else [layout.scores(key)])))
     return [
         ["format", *_task(unit), *scores, *rows, "--out", official],
         ["pack", official, *_task(unit), *rows, "--out", str(layout.zip(key))],
@@ -192,6 +196,15 @@ def _inputs(layout: RunLayout, key: str, fold: str) -> list[str]:
 
 def _each(option: str, values: list[str]) -> list[str]:
     return [word for value in values if value for word in (option, value)]
+
+
+def annotation_places(layout: RunLayout, key: str) -> list[Path]:
+    """Where a task's annotations lie: a folder; of MTL its lists, or the folders of its tasks."""
+    run = layout.run
+    lists = multitask_lists(Path(run.annotations)) if run.annotations and key == MTL.key else {}
+    if lists:
+        return list(lists.values())
+    return [place for part in any_task(key).parts if (place := annotation_folder(layout, part.key))]
 
 
 def annotation_folder(layout: RunLayout, key: str) -> Path | None:

@@ -10,11 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from abaw_submit.corpus.annotations import annotation_files
+from abaw_submit.corpus.multitask import multitask_lists
 from abaw_submit.errors import UserError
+from abaw_submit.tasks import MTL, any_task
 from abaw_submit.workflow.commands import annotation_folder
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import EMBEDDING
@@ -32,7 +35,8 @@ def unit_files(layout: RunLayout, unit: Unit) -> dict[str, str]:
     """
     run, key = layout.run, unit.task
     labels = {"annotations": lambda: labels_identity(layout, key)}
-    template = {"template": lambda: text_identity(run.template(key))} if key and run.template(key) else {}
+    lists = [*run.templates(key), run.template(key)] if key else []
+    template = {"template": lambda: " ".join(map(text_identity, dict.fromkeys(lists)))} if any(lists) else {}
     media = {"videos": lambda: media_identity(run.videos)}
     crops = {"official crops": lambda: folders_identity(run.crops)} if run.crops else {}
     rows = {"rows": lambda: rows_identity(layout)} if _names_rows(layout) else {}
@@ -65,7 +69,7 @@ def unit_files(layout: RunLayout, unit: Unit) -> dict[str, str]:
 
 def _names_rows(layout: RunLayout) -> bool:
     run = layout.run
-    return bool(run.annotations or any(run.template(key) for key in run.task_keys))
+    return bool(run.annotations or any(run.templates(key) for key in run.task_keys))
 
 
 def detector_identity() -> str:
@@ -102,7 +106,7 @@ def rows_identity(layout: RunLayout) -> str:
         for key in run.task_keys
         for path in _annotations(layout, key)
     ]
-    for path in sorted({run.template(key) for key in run.task_keys} - {""}):
+    for path in sorted({path for key in run.task_keys for path in run.templates(key)}):
         lines.append(_locations(Path(path)) if os.path.isfile(path) else ABSENT)
     return _digest(lines)
 
@@ -138,13 +142,14 @@ def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
 
 
 def _annotations(layout: RunLayout, key: str) -> list[Path]:
-    folder = annotation_folder(layout, key)
-    if folder is None or not folder.is_dir():
-        return []
-    try:
-        return [path for path, _ in annotation_files(folder, key.upper())]
-    except UserError:  # said by the check before the run
-        return []
+    found = []
+    for part in any_task(key).parts:
+        folder = annotation_folder(layout, part.key)
+        if folder is not None and folder.is_dir():
+            with suppress(UserError):  # said by the check before the run
+                found += [path for path, _ in annotation_files(folder, part)]
+    lists = multitask_lists(Path(layout.run.annotations)) if key == MTL.key else {}
+    return list(lists.values()) or found
 
 
 def _content(path: Path) -> str:

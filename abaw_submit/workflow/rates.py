@@ -24,6 +24,7 @@ class Rates:
         finetune: pictures learnt from.
         extract: rows through the encoder, decoding included.
         train: rows through the TMF, in training.
+        bf16: how many times as fast as float32 bfloat16 extracts, decoding aside; 0: not tried.
     """
 
     machine: str
@@ -31,6 +32,7 @@ class Rates:
     finetune: float
     extract: float
     train: float
+    bf16: float = 0.0
 
     def for_size(self, size: VitSize) -> Rates:
         """Those of ViT-B/16 for another encoder, by its arithmetic."""
@@ -71,14 +73,14 @@ def measure_rates(size: VitSize, seconds: float = _TRIAL_S) -> Rates:
     torch.set_num_threads(1)
     try:
         decoded = _decode_rate(size.img_size_px, seconds)
-        forward, learnt = _encoder_rates(size, device, 256 if on_gpu else 4, seconds)
+        forward, learnt, bf16 = _encoder_rates(size, device, 256 if on_gpu else 4, seconds)
         trained = _train_rate(device, seconds)
     finally:
         torch.set_num_threads(threads)
     # on a GPU other cores decode while it computes; on a CPU the same core does both
     extract = forward if on_gpu else 1 / (1 / forward + 1 / decoded)
     finetune = learnt if on_gpu else 1 / (1 / learnt + 1 / decoded)
-    return Rates(name, CROP_ROWS_PER_CORE_S, finetune, extract, trained)
+    return Rates(name, CROP_ROWS_PER_CORE_S, finetune, extract, trained, bf16)
 
 
 def _rate(step: Callable[[], Any], items: int, seconds: float, wait: Callable[[], None]) -> float:
@@ -105,7 +107,8 @@ def _decode_rate(size_px: int, seconds: float) -> float:
     return _rate(lambda: [decode_crop(data, size_px) for _ in range(50)], 50, seconds / 4, lambda: None)
 
 
-def _encoder_rates(size: VitSize, device: Any, batch: int, seconds: float) -> tuple[float, float]:
+def _encoder_rates(size: VitSize, device: Any, batch: int, seconds: float) -> tuple[float, float, float]:
+    """Pictures/s seen and learnt from, and how many times as many are seen in bfloat16 on a CPU."""
     import torch
 
     from abaw_submit.models.device import inference
@@ -116,8 +119,8 @@ def _encoder_rates(size: VitSize, device: Any, batch: int, seconds: float) -> tu
     optimizer = torch.optim.AdamW(encoder.parameters(), fused=True)
     wait = _waiting(device)
 
-    def see() -> None:
-        with torch.inference_mode(), inference(device, "auto"):
+    def see(precision: str = "auto") -> None:
+        with torch.inference_mode(), inference(device, precision):
             encoder(pictures)
 
     def learn() -> None:
@@ -128,7 +131,10 @@ def _encoder_rates(size: VitSize, device: Any, batch: int, seconds: float) -> tu
         optimizer.step()
 
     seen = _rate(see, batch, seconds, wait)
-    return seen, _rate(learn, batch, seconds, wait)
+    bf16 = 0.0
+    if device.type == "cpu":
+        bf16 = _rate(lambda: see("bf16"), batch, seconds, wait) / seen
+    return seen, _rate(learn, batch, seconds, wait), bf16
 
 
 def _train_rate(device: Any, seconds: float) -> float:

@@ -13,13 +13,14 @@ from typing import Any
 
 from abaw_submit.config import read_toml
 from abaw_submit.corpus.annotations import annotation_files
+from abaw_submit.corpus.multitask import is_union
 from abaw_submit.corpus.official import OFFICIAL
-from abaw_submit.corpus.tracklists import read_tracks
+from abaw_submit.corpus.tracklists import known_tests, read_tracks
 from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, sibling_group, split_track
 from abaw_submit.errors import UserError
 from abaw_submit.extras import missing
 from abaw_submit.layout import Layout
-from abaw_submit.tasks import Task, get_task
+from abaw_submit.tasks import MTL, MTL_PARTS, Task, any_task
 from abaw_submit.workflow.doctor import Finding
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import RunSettings, load_run
@@ -40,7 +41,8 @@ def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
         UserError: the config cannot be read, or has an unknown key.
     """
     run = run or load_run(config)
-    tasks = [get_task(name) for name in run.tasks.split()]
+    wanted = [any_task(name) for name in run.tasks.split()]
+    tasks = list(dict.fromkeys(part for task in wanted for part in task.parts))
     made = bool(run.corpus) and not Path(run.corpus).exists()
     if made:
         return [Finding("corpus", "ok", f"{run.corpus} will be made by the run itself; nothing to check yet")]
@@ -48,10 +50,10 @@ def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
     if not run.trained:
         for task in tasks:
             findings += [annotations_there(run, task), template_there(run, task), official_leaks(run, task)]
-        findings += [encoder_there(run)]
+        findings += [multi_task_there(run), encoder_there(run)]
     else:
         findings += [trained_there(run, task) for task in tasks]
-    findings += audio_there(run, tasks, read_toml(config))
+    findings += audio_there(run, wanted, read_toml(config))
     if run.embedding and maker_of(RunLayout(run), run.embedding.partition("@")[2] or run.embedding) is None:
         findings.append(
             weights_there("embedding", run.embedding, "Correct [run] embedding, or leave it empty.")
@@ -145,8 +147,10 @@ def template_there(run: RunSettings, task: Task) -> Finding:
             what, "missing", str(error).splitlines()[0], "Give the file as the organisers sent it."
         )
     rows = sum(n or 0 for n in tracks.values())
-    official = OFFICIAL[task.name]
+    official = OFFICIAL.get(task.name)
     detail = f"{len(tracks)} tracks" + (f", {rows:,} rows" if rows else "")
+    if official is None:
+        return Finding(what, "ok", detail)
     if len(tracks) == official.test and rows in (0, official.test_rows):
         return Finding(what, "ok", f"{detail}, as in the official template")
     if run.corpus:
@@ -156,6 +160,18 @@ def template_there(run: RunSettings, task: Task) -> Finding:
         "note",
         f"{detail}; the official template has {official.test} tracks and {official.test_rows:,} rows",
     )
+
+
+def multi_task_there(run: RunSettings) -> Finding:
+    """What a multi-task model needs beside the files of its tasks."""
+    if MTL.key not in run.task_keys or not run.annotations:
+        return _NOTHING
+    given = known_tests([Path(path) for path in run.templates(MTL.key) if Path(path).is_file()])
+    if is_union(Path(run.annotations)) and given < len(MTL_PARTS):
+        names = ", ".join(f"template_{part.key}" for part in MTL_PARTS)
+        detail = f"test lists of {given} tasks; a track that one task labels may be another's test track"
+        return Finding("MTL test tracks", "missing", detail, f"Set {names} in [run].")
+    return template_there(run, MTL)
 
 
 def official_leaks(run: RunSettings, task: Task) -> Finding:

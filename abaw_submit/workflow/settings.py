@@ -12,7 +12,8 @@ from abaw_submit.config import read_toml, setting
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.features.registry import AUDIO, EXTRACTORS
 from abaw_submit.models.sequence.registry import MODELS
-from abaw_submit.tasks import TASKS
+from abaw_submit.tasks import MTL, TASKS, any_task
+from abaw_submit.workers import cores
 
 # letters of any alphabet, digits, spaces, dots, hyphens: never a separator, a wildcard or a hidden name
 _NAME = re.compile(r"\w([\w .+-]*[\w+-])?")
@@ -26,10 +27,10 @@ class RunSettings:
     """The `[run]` section. Paths are relative to the folder the run is started in."""
 
     name: str = setting("demo", "name of the run: checkpoints/<name>, submissions/<name>, work/<name>")
-    tasks: str = setting("AU EXPR VA", "tasks, separated by spaces")
+    tasks: str = setting("AU EXPR VA", "tasks, separated by spaces; MTL: one model of all three")
     folds: int = setting(5, "cross-validation folds")
     official: bool = setting(False, "train the official split as well, as one more member")
-    jobs: int = setting(1, "stages run side by side")
+    jobs: int = setting(0, "stages run side by side, such as folds; 0: one per processor core")
     threads: int = setting(1, "processor threads of one training; another number changes the last digits")
     models: str = setting(
         "", "sequence models trained side by side, each a member of the ensemble; empty: the one of [train]"
@@ -45,9 +46,11 @@ class RunSettings:
     template_au: str = setting("", "official AU template, or list of test tracks")
     template_expr: str = setting("", "official EXPR template, or list of test tracks")
     template_va: str = setting("", "official VA template, or list of test tracks")
+    template_mtl: str = setting("", "the organisers' multi-task list of the rows to submit")
     audio_au: str = setting("", "audio extractors for AU, separated by spaces")
     audio_expr: str = setting("", "audio extractors for EXPR, separated by spaces")
     audio_va: str = setting("", "audio extractors for VA, separated by spaces")
+    audio_mtl: str = setting("", "audio extractors for MTL, separated by spaces")
     embedding: str = setting(
         "", "weights of a second visual feature, such as an expression embedding: what `weights` takes"
     )
@@ -62,9 +65,19 @@ class RunSettings:
         """The template of a task, or ""."""
         return str(getattr(self, f"template_{key}"))
 
+    def templates(self, key: str) -> list[str]:
+        """The lists of a task's test tracks, with their rows; of MTL those of the tasks it is made of."""
+        parts = any_task(key).parts
+        return [path for part in parts if (path := self.template(part.key))]
+
     def sounds(self, key: str) -> tuple[str, ...]:
         """The audio extractors of a task, in the order their numbers are concatenated."""
         return tuple(str(getattr(self, f"audio_{key}")).split())
+
+    @property
+    def side_by_side(self) -> int:
+        """How many stages run at once: `jobs`, or one per core."""
+        return self.jobs or cores()
 
     @property
     def networks(self) -> dict[str, str]:
@@ -132,21 +145,24 @@ def _expand(key: str, value: str, problems: list[str], check: bool) -> str:
 def _problems(run: RunSettings) -> list[str]:
     problems = [name_problem(key, getattr(run, key)) for key in ("name", "trained")]
     names = run.tasks.split()
-    unknown = [n for n in names if n.upper() not in TASKS]
-    problems += [f'tasks: no task "{n}". {suggest(n.upper(), TASKS)}' for n in unknown]
+    known = {**TASKS, MTL.name: MTL}
+    unknown = [n for n in names if n.upper() not in known]
+    problems += [f'tasks: no task "{n}". {suggest(n.upper(), known)}' for n in unknown]
     if not names:
         problems.append(f"tasks is empty; expected some of {' '.join(TASKS)}.")
     if len(set(run.task_keys)) < len(names):
         problems.append(f'tasks = "{run.tasks}" names a task twice.')
+    if run.trained and MTL.key in run.task_keys:
+        problems.append("tasks: a run that uses the folds of another one has no MTL. Use predict and format.")
     models = run.models.split()
     problems += [f'models: no model "{m}". {suggest(m, MODELS)}' for m in models if m not in MODELS]
     if len(set(models)) < len(models):
         problems.append(f'models = "{run.models}" names a model twice; `seeds` trains one several times.')
-    for key, least in (("folds", MIN_FOLDS), ("jobs", 1), ("threads", 1), ("seeds", 1)):
+    for key, least in (("folds", MIN_FOLDS), ("jobs", 0), ("threads", 1), ("seeds", 1)):
         if getattr(run, key) < least:
             problems.append(f"{key} = {getattr(run, key)}: expected {least} or more.")
     audio = sorted(name for name, entry in EXTRACTORS.items() if entry.kind == AUDIO)
-    for task in TASKS.values():
+    for task in known.values():
         problems += [
             f'audio_{task.key}: no audio extractor "{sound}". {suggest(sound, audio)}'
             for sound in run.sounds(task.key)

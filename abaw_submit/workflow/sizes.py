@@ -17,7 +17,7 @@ from abaw_submit.corpus.tracklists import read_tracks
 from abaw_submit.errors import UserError
 from abaw_submit.features.registry import get_extractor
 from abaw_submit.models.settings import VitSize
-from abaw_submit.tasks import Task, get_task
+from abaw_submit.tasks import Task, any_task
 from abaw_submit.training.settings import FinetuneSettings, TmfSettings
 from abaw_submit.workflow.doctor import Finding, free_gib
 from abaw_submit.workflow.rates import H100, Rates
@@ -26,7 +26,8 @@ from abaw_submit.workflow.settings import RunSettings, load_run
 CROP_BYTES = 12_000  # a face of 224 px as jpg at the default quality; 9 to 14 kB on the seven real clips
 FLOAT16_BYTES = 2
 CROPPING = "cropping (one core)"
-VALID_SHARE = {"AU": 0.9, "EXPR": 0.56, "VA": 0.99}  # of the annotated rows; 44 % of EXPR rows carry no label
+# of the annotated rows; 44 % of EXPR rows carry no label
+VALID_SHARE = {"AU": 0.9, "EXPR": 0.56, "VA": 0.99, "MTL": 0.99}
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def needs(config: Path, run: RunSettings | None = None, rates: Rates | None = No
         rates: of the machine, for the encoder of this config; None: those of an H100.
     """
     run = run or load_run(config)
-    tasks = [get_task(name) for name in run.tasks.split()]
+    tasks = [any_task(name) for name in run.tasks.split()]
     try:
         rows = {task.key: _rows(run, task) for task in tasks}
     except (UserError, OSError):
@@ -92,7 +93,8 @@ def needs(config: Path, run: RunSettings | None = None, rates: Rates | None = No
 
 def _rows(run: RunSettings, task: Task) -> tuple[dict[str, int], dict[str, int]]:
     """Rows of the annotated and of the test tracks."""
-    annotated = official_rows(run.annotations, task) if run.annotations else {}
+    parts = [official_rows(run.annotations, part) for part in task.parts] if run.annotations else []
+    annotated = {track: n for part in parts for track, n in part.items()}
     value = getattr(run, f"template_{task.key}")
     test = read_tracks(Path(value)) if value and Path(value).is_file() else {}
     return annotated, {track: n or 0 for track, n in test.items()}
@@ -121,7 +123,7 @@ def _needs(
         "crops": everything * CROP_BYTES / gib,
         "features": (kept * size.dim * models + everything * numbers) * FLOAT16_BYTES / gib,
         # the weights; and, of what is being trained, a state to go on from: these and AdamW's two moments
-        "checkpoints": (len(tasks) * models + 3 * run.jobs) * parameters * 4 / gib,
+        "checkpoints": (len(tasks) * models + 3 * run.side_by_side) * parameters * 4 / gib,
     }
     share = (run.folds - 1) / run.folds if run.folds > 1 else 1.0
     frames = sum(annotated[t.key] * VALID_SHARE[t.name] for t in tasks) * share * models

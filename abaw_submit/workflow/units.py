@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from abaw_submit.errors import UserError, suggest
+from abaw_submit.tasks import MTL
 from abaw_submit.workflow.layout import RunLayout
 
 # in the order of the work; those a run with `trained` takes over from the other run are left out there
@@ -31,6 +32,8 @@ STAGES = (
     "submit",
     "report",
 )
+# what a multi-task model has no use for: its file is the mean of its folds, without a recipe
+NOT_MTL = ("ablate", "tables", "ensemble", "smooth", "select", "apply")
 BY_FOLD = ("finetune", "train", "ablate")
 # of these one job does all folds: the crops are read once, and nothing is imported again
 ALL_FOLDS = ("features", "predict")
@@ -94,7 +97,6 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "report": ("One HTML page of the run", (*_SUBMISSION, "ablate", "report")),
 }
-EVERYTHING = "report"
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,12 @@ def stage_units(layout: RunLayout, stage: str) -> list[Unit]:
         return []
     if stage == "sound":
         return [Unit(stage, "", sound) for sound in layout.sounds]
+    keys = [key for key in run.task_keys if key != MTL.key or stage not in NOT_MTL]
     if stage in BY_TASK:
-        keys = [key for key in run.task_keys if stage != "template" or layout.makes_template(key)]
+        keys = [key for key in keys if stage != "template" or layout.makes_template(key)]
         return [Unit(stage, key) for key in keys]
     if stage in BY_FOLD:
-        keys = [k for k in run.task_keys if stage != "ablate" or run.sounds(k)]
+        keys = [k for k in keys if stage != "ablate" or run.sounds(k)]
         parts = layout.folds if stage == "ablate" else layout.members
         return [Unit(stage, key, part) for key in keys for part in parts]
     if (stage == "corpus" and not run.corpus) or (stage == "pretrain" and run.encoder):
@@ -161,7 +164,16 @@ def target_units(layout: RunLayout, target: str) -> list[Unit]:
         raise UserError(
             f'[run] trained = "{layout.run.trained}": this run trains nothing, so it has no target {target}.'
         )
+    if last in ("report", *NOT_MTL) and last_target(layout) != "report":
+        raise UserError(
+            f"A run of MTL alone has no {target}. Ask for submission, or add a task to [run] tasks."
+        )
     return [unit for stage in STAGES if stage in stages for unit in stage_units(layout, stage)]
+
+
+def last_target(layout: RunLayout) -> str:
+    """The target that leaves nothing to do: the report, which a run of MTL alone has not."""
+    return "submission" if set(layout.run.task_keys) == {MTL.key} else "report"
 
 
 def maker_of(layout: RunLayout, path: str) -> Unit | None:
@@ -203,7 +215,10 @@ def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
         "train": lambda: [layout.model(key, unit.part, network) for network in networks],
         "ablate": lambda: [layout.visual_model(key, unit.part)],
         "predict": lambda: [
-            layout.member_scores(key, fold, network) for fold in layout.members for network in networks
+            path
+            for fold in layout.members
+            for network in networks
+            for path in layout.member_files(key, fold, network)
         ],
         "tables": lambda: [layout.table(key, "folds"), layout.table(key, "filters")],
         "ensemble": lambda: [layout.recipe(key, "ensemble")],

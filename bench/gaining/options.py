@@ -127,9 +127,7 @@ def without_sound(key: str) -> Tracks:
 OPTIONS = {
     "tmf": replace(base(), against="single frames"),
     "single frames": frames(),
-    "noise 1": base(noise=1.0),
     "ema .98": base(ema=0.98),
-    "noise 1 + ema .98": base(noise=1.0, ema=0.98),
     "gru": base(model="gru"),
     "tcn, 4 layers": base(model="tcn", layers=4),
     "10 epochs": base(epochs=10),

@@ -2,8 +2,9 @@
 
 import pytest
 
+from abaw_submit.corpus.mtl import write_mtl
 from abaw_submit.corpus.templates import write_template
-from abaw_submit.corpus.tracklists import named_tracks, read_tracks, take_shard
+from abaw_submit.corpus.tracklists import known_tests, named_tracks, read_tracks, take_shard
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import AU, EXPR, VA
 
@@ -45,3 +46,38 @@ def test_shards_are_together_everything_once():
 def test_a_shard_that_is_none_is_refused(shard):
     with pytest.raises(UserError, match="expected i/n"):
         take_shard(["a"], shard)
+
+
+class TestTestsKnown:
+    """Of how many tasks the test tracks are known: lists of one task are not those of two."""
+
+    @pytest.fixture
+    def lists(self, tmp_path):
+        found = {}
+        for task, tracks in ((AU, ["1"]), (EXPR, ["2"]), (VA, ["1", "2"])):
+            found[task.name] = tmp_path / f"{task.key}.txt"
+            write_template(found[task.name], dict.fromkeys(tracks, 2), task)
+        for name, text in (("names", "1\n2\n"), ("same", "2\n1\n\n"), ("other", "3\n")):
+            found[name] = tmp_path / f"{name}.txt"
+            found[name].write_text(text)
+        found["mtl"] = tmp_path / "mtl.txt"
+        write_mtl(found["mtl"], [("1", 1, []), ("1", 2, [])])
+        return found
+
+    @pytest.mark.parametrize(
+        ("given", "known"),
+        [
+            ("AU EXPR VA", 3),
+            ("AU AU AU", 1),
+            ("AU EXPR", 2),
+            ("AU names", 2),
+            ("names same", 1),
+            ("names other AU", 3),
+            ("names other AU EXPR VA", 3),
+            ("mtl", 0),
+            ("mtl AU", 1),
+            ("", 0),
+        ],
+    )
+    def test_known(self, lists, given, known):
+        assert known_tests([lists[name] for name in given.split()]) == known

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from timm.data.auto_augment import RandAugment
 from timm.data.random_erasing import RandomErasing
 from timm.data.transforms_factory import create_transform
@@ -20,6 +21,18 @@ MAE = "rand-m9-mstd0.5-inc1"  # the official MAE fine-tuning's
 
 def pixels(count: int = 6) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (count, 24, 24, 3)).astype(np.uint8)
+
+
+def test_rand_augment_of_full_strength_keeps_something_to_see() -> None:
+    """At the end of its scale timm keeps no bit of a colour, which Pillow refuses."""
+    policy = "rand-m10-mstd0.5-inc1"
+    for change in rand_policy(policy, 32).ops:
+        if change.name == "PosterizeIncreasing":
+            change.prob = 1.0
+            seen = np.asarray(change(Image.fromarray(pixels()[0])))
+            assert set(np.unique(seen)) == {0, 128}
+    for seed in range(20):
+        rand_augment(pixels(), policy, seed)
 
 
 def test_rand_augment_depends_on_the_seed_alone_and_changes_pictures() -> None:

@@ -62,15 +62,22 @@ def test_a_union_of_tasks_is_trained_on_only_with_their_test_lists(
     corpus, run, train, tests, tmp_path
 ) -> None:
     words = ["--annotations", corpus.annotations, "--features", corpus.features("visual"), "--epochs", 1]
-    with pytest.raises(UserError, match="a test track of another; test lists given: 1"):
+    with pytest.raises(UserError, match="a test track of another; tasks whose test tracks are known: 1"):
         train("MTL", tmp_path / "x", *words, *tests[:2])
     for name, count in (("few", 2), ("all", 3)):
         lists = ["--test" if w == "--tracks" else w for w in tests[: 2 * count]]
         splits = tmp_path / f"{name}.json"
         where = ["--annotations", corpus.annotations, "--folds", 2, "--out", splits]
         run("split", "--task", "MTL", *where, *lists)
-    with pytest.raises(UserError, match="test lists given: 2"):
+    with pytest.raises(UserError, match="test tracks are known: 2"):
         train("MTL", tmp_path / "x", *words, "--splits", tmp_path / "few.json", "--fold", 0)
+    # the same task's list three times is the list of one task
+    again = [tmp_path / f"{k}.txt" for k in range(2)]
+    for path in again:
+        path.write_bytes(tests[1].read_bytes())
+    more = [word for path in again for word in ("--tracks", path)]
+    with pytest.raises(UserError, match="test tracks are known: 1"):
+        train("MTL", tmp_path / "x", *words, *tests[:2], *more)
     train("MTL", tmp_path / "x", *words, "--splits", tmp_path / "all.json", "--fold", 0)
     assert "102" not in read_scores(tmp_path / "x" / "scores_validation_va.h5")
 

@@ -37,11 +37,11 @@ def training_on(device: torch.device, task: str, folder: Path, monkeypatch, free
     monkeypatch.setattr(gather, "copy_ahead", lambda tensor, place: tensor.to(place))
     monkeypatch.setattr(gather, "free_bytes", lambda place: free)
     made = SequenceTraining.__new__(SequenceTraining)
-    made.task, made.settings = TASKS[task], TmfSettings(clip_rows=16, noise=0.1)
+    made.task, made.settings = TASKS[task], TmfSettings(clip_rows=16)
     made.table = FeatureTable([folder / "mae"], {"one": 40, "two": 9})
     labels = np.zeros((49, {"AU": 12, "EXPR": 1, "VA": 2}[task]), np.float32)
     made.labels, made.valid = torch.from_numpy(labels), torch.ones(49, dtype=torch.bool)
-    made.weights, made.noise = torch.ones(made.task.outputs), torch.ones(6)
+    made.weights = torch.ones(made.task.outputs)
     made.model = build_model(made.table.streams, made.task, SequenceSize(conv_dim=8, model_dim=8, heads=2))
     made.prepare(device)
     return made

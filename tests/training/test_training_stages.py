@@ -135,7 +135,7 @@ def test_train_learns_and_its_scores_are_those_of_its_checkpoint(corpus, tmp_pat
 @pytest.mark.parametrize("task", list(TASKS))
 def test_train_gives_the_same_bytes_again_and_scores_of_every_row(corpus, tmp_path: Path, task: str) -> None:
     for name in ("a", "b"):
-        train(corpus, task, tmp_path / name, "--epochs", 2, "--noise", "0.1", features=("visual", "sound"))
+        train(corpus, task, tmp_path / name, "--epochs", 2, features=("visual", "sound"))
     for file in ("model.safetensors", "scores_validation.h5", "history.csv", "config.toml", "curves.svg"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
     scores = read_scores(tmp_path / "a" / "scores_validation.h5", task)

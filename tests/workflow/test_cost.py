@@ -28,7 +28,7 @@ def config(tmp_path, monkeypatch):
     write_text(tmp_path / "va.txt", f"image_location,valence,arousal\n{lines}")
     for name in ("videos", "faces"):
         (tmp_path / name).mkdir()
-    run = {"name": "mine", "tasks": "VA", "folds": 2, "videos": "videos", "annotations": "ann"}
+    run = {"name": "mine", "tasks": "VA", "folds": 2, "jobs": 1, "videos": "videos", "annotations": "ann"}
     run |= {"template_va": "va.txt", "faces": "faces"}
     text = "[run]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in run.items())
     text += "[pretrain]\nimg_size_px = 16\npatch_px = 8\ndim = 8\ndepth = 1\nheads = 2\n"
@@ -82,7 +82,7 @@ def test_a_short_trial_gives_rates_of_every_stage():
     threads = torch.get_num_threads()
     small = measure_rates(SMALL, seconds=0.05)
     large = measure_rates(VitSize(img_size_px=64, patch_px=8, dim=96, depth=4, heads=3), seconds=0.05)
-    assert min(small.finetune, small.extract, small.train) > 0
+    assert min(small.finetune, small.extract, small.train, small.bf16) > 0
     assert large.finetune < small.finetune
     assert large.extract < small.extract
     assert torch.get_num_threads() == threads
@@ -95,6 +95,7 @@ def test_the_command_prints_both(config):
     assert done.stdout.count("all but cropping") == 2
     assert "one H100, as measured before" in done.stdout
     assert "a short trial" in done.stdout
+    assert done.stdout.count('times as fast here; [extract] precision = "bf16" takes it') == 1
     done = subprocess.run([*command, "--cost"], capture_output=True, text=True)
     assert done.returncode == 2
     assert "--cost goes with --dry-run" in done.stderr

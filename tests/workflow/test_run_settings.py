@@ -3,7 +3,7 @@
 import pytest
 
 from abaw_submit.errors import UserError
-from abaw_submit.workflow.settings import load_run
+from abaw_submit.workflow.settings import RunSettings, load_run
 
 
 def load(tmp_path, text, **given):
@@ -57,3 +57,9 @@ def test_what_is_given_replaces_the_file_even_a_variable_that_is_not_set(tmp_pat
     monkeypatch.delenv("ABAW_NOT_SET", raising=False)
     run = load(tmp_path, 'videos = "$ABAW_NOT_SET"\nfolds = 5', videos="here", folds=3, tasks=None)
     assert (run.videos, run.folds, run.tasks) == ("here", 3, "AU EXPR VA")
+
+
+def test_as_many_stages_run_at_once_as_there_are_cores(monkeypatch):
+    monkeypatch.setattr("abaw_submit.workflow.settings.cores", lambda: 6)
+    assert RunSettings().side_by_side == 6
+    assert RunSettings(jobs=2).side_by_side == 2
