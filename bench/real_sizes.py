@@ -191,9 +191,8 @@ def main() -> None:
         rows.append(("pretrain, decoding in every epoch", frames, "pictures", seconds, peak))
         task = ("--task", "AU", "--annotations", notes)
         source = str(root / "mae")
-        seconds, peak = stage(
-            root, "enc", "finetune", *task, "--crops", crops, "--encoder", source, "--epochs", "2", *bf16
-        )
+        frames_of = ("--crops", crops, "--frame-step", "1", "--epochs", "2")
+        seconds, peak = stage(root, "enc", "finetune", *task, *frames_of, "--encoder", source, *bf16)
         rows.append(("finetune, ViT-B/16, 2 epochs, batch 512", 2 * train, "pictures", seconds, peak))
         encoder = str(root / "enc")
         seconds, peak = stage(

@@ -186,16 +186,20 @@ def finetuning(root: Path, large: bool) -> None:
     """Single frames, with the official augmentation."""
     size, _, batch, count, epochs = sizes(large)
     make_pictures(root, count)
-    clock = Clock()
     inputs = FoldInputs((root / "crops",), root / "annotations")
-    training = Finetuning(AU, inputs, size, FinetuneSettings(epochs=epochs, batch=batch), clock)
-    run_training(training, root / "encoder")
-    frame = SingleFrame(training.encoder, AU)
     ready = torch.rand(batch, 3, size.img_size_px, size.img_size_px)
     labels, valid, weights = torch.zeros(batch, 12), torch.ones(batch, dtype=torch.bool), torch.ones(12)
-    steps = max(4, len(clock.times) // 3)
-    bare = bare_step_s(frame, lambda step: task_loss(AU, frame(ready), labels, valid, weights), steps)
-    line(f"finetune, ViT {size.dim} x {size.depth}", bare, clock.step_s, batch, "pictures")
+    for name, gib in (("", 8.0), (", decoding in every epoch", 0.0)):
+        clock = Clock()
+        settings = FinetuneSettings(epochs=epochs, batch=batch, frame_step=1, cache_gib=gib)
+        training = Finetuning(AU, inputs, size, settings, clock)
+        run_training(training, root / f"encoder_{gib}")
+        frame = SingleFrame(training.encoder, AU)
+        steps = max(4, len(clock.times) // 3)
+        bare = bare_step_s(
+            frame, lambda step, f=frame: task_loss(AU, f(ready), labels, valid, weights), steps
+        )
+        line(f"finetune, ViT {size.dim} x {size.depth}{name}", bare, clock.step_s, batch, "pictures")
 
 
 def main() -> None:
