@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -15,7 +15,14 @@ from abaw_submit.arrays import F16, F32, FLOAT16_MAX, U8
 from abaw_submit.corpus.crops import crop_path, decode_crop, read_crop
 from abaw_submit.corpus.ledger import Ledger, read_ledger
 from abaw_submit.features.views import view_of
-from abaw_submit.models.device import inference, pick_device, resolve_precision, weights_hash
+from abaw_submit.models.device import (
+    Later,
+    copy_ahead,
+    inference,
+    pick_device,
+    resolve_precision,
+    weights_hash,
+)
 from abaw_submit.models.profiling import part as timed
 from abaw_submit.models.weights.options import WeightOptions
 from abaw_submit.models.weights.pictures import load_encoder
@@ -81,13 +88,17 @@ class EncoderFeatures:
             weights_hash(self._encoder),
         )
 
-    @torch.inference_mode()
     def __call__(self, images: U8) -> F32:
         """Features of (batch, size_px, size_px, 3) uint8 RGB pictures: (batch, dim) float32."""
-        pixels = torch.from_numpy(images).to(self._device, non_blocking=True)
+        return np.asarray(self.later(images).get().numpy(), np.float32)
+
+    @torch.inference_mode()
+    def later(self, images: U8) -> Later:
+        """The same, on its way from the device: the next pictures can follow before it is asked for."""
+        pixels = copy_ahead(torch.from_numpy(images), self._device)
         with inference(self._device, self._precision):
             features = self._encoder(pixels.permute(0, 3, 1, 2).float() / 255)
-        return np.asarray(features.float().cpu().numpy(), np.float32)
+        return Later(features.float())
 
 
 def visual_features(
@@ -141,10 +152,32 @@ def visual_features(
         return pictures
 
     with ThreadPoolExecutor(threads) as pool:
+        under_way: list[tuple[F16, npt.NDArray[np.int64], _Coming]] = []
         for part, pictures in zip(batches, ahead(pool, load, batches, threads + 1), strict=True):
+            before, under_way = under_way, []
             for values, (extractor, views) in zip(made, asked, strict=True):
                 for view in range(1, views + 1):
                     with timed("computing"):
-                        vectors = extractor(pictures[extractor.size_px, view])
-                    values[view - 1, part - 1] = np.clip(vectors, -FLOAT16_MAX, FLOAT16_MAX)
+                        coming = _start(extractor, pictures[extractor.size_px, view])
+                    under_way.append((values[view - 1], part - 1, coming))
+            _collect(before)  # while the device has this batch to work on
+        _collect(under_way)
     return made, ledger
+
+
+_Coming = Callable[[], npt.ArrayLike]
+
+
+def _start(extractor: VisualExtractor, pictures: U8) -> _Coming:
+    """Give an extractor a batch; what is called gives the vectors, at once where it cannot do them later."""
+    later = getattr(extractor, "later", None)
+    if later is None:
+        vectors = extractor(pictures)
+        return lambda: vectors
+    made = later(pictures)
+    return lambda: np.asarray(made.get())
+
+
+def _collect(under_way: Sequence[tuple[F16, npt.NDArray[np.int64], _Coming]]) -> None:
+    for values, rows, coming in under_way:
+        values[rows] = np.clip(coming(), -FLOAT16_MAX, FLOAT16_MAX)

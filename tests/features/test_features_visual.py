@@ -1,5 +1,7 @@
 """Visual features: the encoder's vector of each row's crop, and nothing where there is none."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,38 @@ def test_each_found_row_has_the_encoders_vector_of_its_crop(weights, tmp_path, m
         with torch.no_grad():
             expected = encoder(pixels[None])[0].numpy()
         np.testing.assert_allclose(values[row - 1], expected, atol=2e-3)
+
+
+class Slow:
+    """An extractor on a device of its own: what it is given comes back when it is asked for."""
+
+    kind, dim, size_px, identity = "visual", 1, 32, "slow"
+
+    def __init__(self):
+        self.events = []
+
+    def __call__(self, images):
+        raise AssertionError("the next batch could not be given before this one is back")
+
+    def later(self, images):
+        number = sum(what == "given" for what, _ in self.events)
+        self.events.append(("given", number))
+        means = images.mean(axis=(1, 2, 3), dtype=np.float32)[:, None]
+
+        def get():
+            self.events.append(("asked", number))
+            return torch.from_numpy(means)
+
+        return SimpleNamespace(get=get)
+
+
+def test_a_device_has_its_next_batch_before_it_is_asked_for_the_last(tmp_path, make_crops):
+    folder, slow = make_crops(tmp_path / "102", rows=5), Slow()
+    values, _ = visual_features(folder, slow, batch=2)
+    order = [("given", 0), ("given", 1), ("asked", 0), ("given", 2), ("asked", 1), ("asked", 2)]
+    assert slow.events == order
+    expected = [load_crop(folder / f"{row:05d}.jpg", 32).mean() for row in range(1, 6)]
+    np.testing.assert_allclose(values[:, 0], expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("batch", "threads"), [(1, 1), (3, 2), (64, 4)])
