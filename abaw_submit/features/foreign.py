@@ -14,6 +14,7 @@ import pandas as pd
 
 from abaw_submit.arrays import F32, F64, Index, Mask
 from abaw_submit.errors import UserError
+from abaw_submit.scores.sniff.frames import TrackRows, check_times
 from abaw_submit.scores.sniff.roles import Reading, Roles, find_roles, is_location, read_roles
 from abaw_submit.scores.sniff.sources import read_file
 from abaw_submit.scores.sniff.table import Options, Table
@@ -102,6 +103,9 @@ def feature_parts(tables: Sequence[Table], pattern: re.Pattern[str] | None) -> d
         for track, rows in _by_track(table, reading).items():
             if track in found:
                 raise UserError(f"{table.where}: track {track} lies in two places; use --key or --only.")
+            if reading.times is not None and whole.frames is None and whole.intervals is None:
+                times = reading.times[rows]
+                check_times(TrackRows(track, whole.values[rows], None, times, table.where), len(rows))
             found[track] = _once(_part(whole, rows), _column(table, roles, CONFIDENCE), rows)
     return found
 

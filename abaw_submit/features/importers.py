@@ -23,6 +23,7 @@ from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.sniff.frames import TrackRows, first_frame
 from abaw_submit.store import Stage, fingerprint, sha256_file
 
+_RATE = "\nOf another rate than the frames'? Then give each vector a `start` and an `end`."
 _KEPT_BYTES = 1 << 30  # features kept in memory until it is known where frames are counted from
 
 
@@ -188,10 +189,11 @@ class _Import:
         rows = np.arange(len(part.values)) if part.frames is None else part.frames - base
         last = int(rows.max()) + 1 if len(rows) else 0
         slack = self.options.slack
+        far = abs(last - count) > 0.1 * count
         if last > count + slack or (part.frames is None and last < count - slack):
             raise UserError(
                 f"{part.where}: {last} rows; expected {count} (at most {slack} more or fewer)."
-                + ("" if part.frames is None else f" Frames were counted from {base}.")
+                + (f" Frames were counted from {base}." if part.frames is not None else _RATE if far else "")
             )
         inside = rows < count
         values = np.zeros((count, part.values.shape[1]), np.float32)

@@ -1,6 +1,7 @@
 """Features made elsewhere: the rows they are for, and what is refused."""
 
 import errno
+import json
 from unittest.mock import Mock
 
 import numpy as np
@@ -302,3 +303,25 @@ class TestSegments:
             why for _, why in run(tmp_path, tmp_path / "crops", options=FeatureOptions(**options)).failures
         )
         assert message in why
+
+
+def test_rows_whose_times_are_not_in_order_are_refused(tmp_path, crops):
+    times = (0.0, 0.033, 0.067, 0.1, 0.133)
+    for name, order in (("102", (0, 1, 2, 3, 4)), ("video2", (0, 2, 1))):
+        rows = "".join(f"{times[k]},{k},1\n" for k in order)
+        (tmp_path / "given" / f"{name}.csv").write_text(f"frameTime,a,b\n{rows}")
+    report = run(tmp_path, crops)
+    assert [track for track, _ in report.failures] == ["video2"]
+    assert "time 0.033 after 0.067" in report.failures[0][1]
+    assert read_features(tmp_path / "out" / "102.h5").values[:, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_an_embedding_is_found_beside_the_box_of_its_face(tmp_path):
+    entries = [{"embedding": [0.25, k], "facial_area": {"x": 1, "y": 2}} for k in range(4)]
+    (tmp_path / "a.json").write_text(json.dumps([[entry] for entry in entries]))
+    assert read_table(tmp_path / "a.json").values.tolist() == [[0.25, k] for k in range(4)]
+
+
+def test_another_rate_than_the_frames_is_pointed_to_intervals(tmp_path, crops):
+    np.save(tmp_path / "given" / "102.npy", np.zeros((10, 2)))
+    assert "give each vector a `start`" in dict(run(tmp_path, crops).failures)["102"]

@@ -71,6 +71,8 @@ def side_by_side(node: Node, path: tuple[str, ...], context: Context, read: Read
         return Table(where, path, tuple(same.values()), tuple(same), kind=context.kind)
     wanted = FEATURE_WORDS | SCORE_WORDS if task is None else SCORE_WORDS
     keys = [k for k in node if plain(k) in wanted] if key is None else [k for k in node if k == key]
+    if len(keys) > 1 and key is None:  # an embedding beside the x and y of a face
+        keys = [k for k in keys if np.ndim(node[k]) > 1] or keys
     if len(keys) != 1:
         raise UserError(
             f"{where}: {'several arrays' if keys else 'no array of scores'} among"

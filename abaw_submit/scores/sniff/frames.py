@@ -72,7 +72,7 @@ def place(parts: Sequence[TrackRows], options: Options, rows: Mapping[str, int] 
     for part in parts:
         expected = rows.get(part.track) if rows is not None else None
         if part.frames is None:
-            timed += _check_times(part, expected)
+            timed += check_times(part, expected)
             places = np.arange(len(part.values))
         else:
             assert base is not None
@@ -215,7 +215,7 @@ def _once(part: TrackRows, places: Index, base: int, notes: list[str]) -> tuple[
     return TrackRows(part.track, part.values[keep], frames, times, part.where), places[keep]
 
 
-def _check_times(part: TrackRows, expected: int | None) -> bool:
+def check_times(part: TrackRows, expected: int | None) -> bool:
     """Without frame numbers, times must at least not say that rows are missing, double or out of order.
 
     Returns:
