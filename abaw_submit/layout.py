@@ -161,6 +161,10 @@ class Layout:
         """The submission."""
         return self.submissions / f"{key.upper()}.zip"
 
+    def submission_plan(self, key: str) -> Path:
+        """The submissions that `plan` built, where the run asks for them."""
+        return self.submissions / f"plan_{key}"
+
     @property
     def report(self) -> Path:
         """One page about the run."""

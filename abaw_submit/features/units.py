@@ -93,7 +93,7 @@ def find_units(
 def _no_unit(source: Path, expected: Mapping[str, F64]) -> dict[str, Unit]:
     raise UserError(
         f"No file in {source} is named like a track ({', '.join(sorted(expected)[:3])}, …), and no file holds"
-        " several tracks by name.\nAn array of all tracks goes into one .npz with `frames` and `video` beside it."
+        " several tracks by name.\nAn array of all tracks goes into one .npz, with `frames` and `video`."
     )
 
 

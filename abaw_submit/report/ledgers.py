@@ -98,11 +98,11 @@ def ledger_section(ledgers: dict[str, TrackLedger], decoding: Table | None = Non
                 f"{len(ledgers):,} tracks, {rows:,} rows, of which {found:,} ({found / max(rows, 1):.1%})"
                 " show the person. No row is left out: the others take the nearest picture."
             ),
-            Table(["source", "rows", "share", "meaning"], table),
+            Table(["source", "rows", "share", "meaning"], table, "Where the picture of each row comes from."),
             Table(
                 ["track", "rows", "with a face", "share", "longest gap, rows"],
                 tracks,
-                "Fewest faces first.",
+                "The tracks with the fewest faces come first.",
                 open_rows=OPEN_ROWS,
             ),
             *([decoding] if decoding else []),

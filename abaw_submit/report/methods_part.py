@@ -122,7 +122,7 @@ def reproduce_section(run: Run, config: Path | None) -> Section:
             "The same commit, configuration and data give the same files, byte for byte, on the same kind"
             " of processor. Every stage's fingerprint is in the table of stages."
         ),
-        Table(["", ""], rows),
+        Table(["", ""], rows, "What the page was made with."),
         Code(f"git checkout {plain}\nmake setup\nmake submission report CONFIG=configs/{name}"),
     ]
     if config is not None:

@@ -29,7 +29,14 @@ const idle = window.requestIdleCallback || ((f) => setTimeout(f, 50));
 const number = (text) => { const m = text.replace(/,/g, "").match(/[-+]?\d*\.?\d+/); return m ? parseFloat(m[0]) : NaN; };
 for (const figure of document.querySelectorAll("figure.table")) {
   const body = figure.querySelector("tbody");
-  for (const cell of body.querySelectorAll("td")) if (cell.textContent.length > 48) cell.className = "words";
+  // columns of words stand on the left, and long ones may wrap
+  figure.querySelectorAll("th").forEach((head, column) => {
+    const cells = [...body.rows].map((r) => r.cells[column]).filter((c) => c?.textContent);
+    if (!column || cells.some((c) => /^[-+]?[\d.]/.test(c.textContent))) return;
+    for (const cell of [head, ...cells]) cell.classList.add("text");
+    if (cells.some((c) => c.textContent.length > 28)) for (const cell of cells) cell.classList.add("words");
+  });
+  for (const cell of body.querySelectorAll("td")) if (cell.textContent.length > 48) cell.classList.add("words");
   const open = () => { body.querySelectorAll("tr[hidden]").forEach((r) => { r.hidden = false; }); figure.querySelector(".more")?.remove(); };
   figure.querySelector(".more")?.addEventListener("click", open);
   figure.querySelectorAll("th").forEach((head, column) => head.addEventListener("click", () => {

@@ -13,6 +13,7 @@ from typing import Any
 from abaw_submit import __version__
 from abaw_submit.charts import THEME
 from abaw_submit.extras import require
+from abaw_submit.report.alike_part import alike_section
 from abaw_submit.report.blocks import Player, Section
 from abaw_submit.report.confusion_part import confusion_section
 from abaw_submit.report.drift_part import drift_section
@@ -123,6 +124,7 @@ def _task_section(
             scores_section(board, results),
             official_section(task, results),
             outputs_section(board),
+            alike_section(task, results),
             folds_section(results),
             ablation_section(board, choice),
             ablation_tables(run.work, task.task),
@@ -177,6 +179,7 @@ def _render(**values: Any) -> str:
     loader = jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8"))
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["json"] = _json
+    environment.filters["prose"] = _prose
     return environment.get_template("page.html.j2").render(theme=THEME, vega=vega_bundle(), **values)
 
 
@@ -187,6 +190,13 @@ def vega_bundle() -> str:
 
     script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return re.sub(r"</(script)", r"<\\/\1", script, flags=re.IGNORECASE)  # within its strings
+
+
+def _prose(text: str) -> Any:
+    """Text for HTML in which `words between backticks` are code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _json(value: Any) -> Any:

@@ -45,7 +45,9 @@ def _steps(choice: dict[str, Any]) -> list[Block]:
     ]
     return [
         Chart(*charts.steps(choice)),
-        Table(["step", "", "gain", "wanted", "95 % interval"], cells, "Each step, given the others."),
+        Table(
+            ["step", "", "gain", "wanted", "95 % interval"], cells, "What each step gains, given the others."
+        ),
     ]
 
 

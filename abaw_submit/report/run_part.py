@@ -80,8 +80,14 @@ def _plan(plan: dict[str, Any]) -> list[Block]:
             charts.intervals(points, plan["metric"]),
             "The candidates of `abaw-submit plan`, each scored on tracks that had no say in it.",
         ),
-        Table(head, rows, "The step is the paired difference to the candidate before."),
-        Table(["candidate", "what its test score would teach"], lessons),
+        Table(
+            head, rows, "The step is the paired difference to the first candidate, with its 95 % interval."
+        ),
+        Table(
+            ["candidate", "what its test score would teach"],
+            lessons,
+            "A submission is worth most when its test score settles a question.",
+        ),
     ]
 
 

@@ -121,7 +121,11 @@ def official_section(run: TaskRun, results: Results) -> Section | None:
                 f" {note} Out of fold, the same tracks were scored by the models of the folds that held them"
                 " out, which saw more data.",
             ),
-            Table(["system", "how", results.task.metric, "95 % interval", "tracks"], rows),
+            Table(
+                ["system", "how", results.task.metric, "95 % interval", "tracks"],
+                rows,
+                "Intervals are over resampled recordings.",
+            ),
         ],
         prefix=results.task.name,
     )
@@ -144,9 +148,9 @@ def outputs_section(board: Board) -> Section:
         [
             Chart(
                 charts.dots(rows, board.task.kind.measure),
-                "Each line of the board. A click in the legend shows one alone.",
+                "Every system of the board, a dot for each output. A click in the legend shows one alone.",
             ),
-            Table(head, cells),
+            Table(head, cells, f"The same as numbers: {board.task.kind.measure}, and their mean."),
         ],
         prefix=board.task.name,
     )

@@ -174,7 +174,14 @@ def _submit(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 
 def _report(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     truth = ["--annotations", layout.run.annotations] if layout.run.annotations else []
-    return [["report", "--run", str(layout.work), *truth, "--out", str(layout.report)]]
+    plans = [_plan(layout, key) for key in layout.run.planned if layout.run.template(key)]
+    return [*plans, ["report", "--run", str(layout.work), *truth, "--out", str(layout.report)]]
+
+
+def _plan(layout: RunLayout, key: str) -> Command:
+    trained = ["--fold-scores", str(layout.checkpoints / key), "--truth", layout.run.annotations]
+    rows = ["--template", str(layout.template(key))]
+    return ["plan", "--task", key.upper(), *trained, *rows, "--out", str(layout.submission_plan(key))]
 
 
 def _task(unit: Unit) -> list[str]:

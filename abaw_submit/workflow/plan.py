@@ -56,6 +56,8 @@ class Plan:
             more["members"] = list(self.layout.members)
         if unit.stage in OF_NETWORKS and len(self.run.networks) > 1:
             more["networks"] = list(self.run.networks)
+        if unit.stage == "report" and self.run.planned:
+            more["plan"] = [self.run.plan, version_of("plan")]
         return {**found, **more}
 
     def find(self, name: str) -> Unit:

@@ -35,6 +35,10 @@ class RunSettings:
     models: str = setting(
         "", "sequence models trained side by side, each a member of the ensemble; empty: the one of [train]"
     )
+    plan: str = setting(
+        "",
+        "tasks whose five submissions are built by `plan` beside the report, separated by spaces",
+    )
     seeds: int = setting(1, "networks of each sequence model that differ in their seed, each one more member")
     temp: bool = setting(False, "delete the visual features once nothing needs them")
     corpus: str = setting("", "folder for the synthetic corpus, if the run makes one")
@@ -60,6 +64,12 @@ class RunSettings:
     def task_keys(self) -> tuple[str, ...]:
         """The tasks as in file names: "au", "expr", "va"."""
         return tuple(task.lower() for task in self.tasks.split())
+
+    @property
+    def planned(self) -> tuple[str, ...]:
+        """The tasks of `plan` that the run has, as in file names; none for a run that trains nothing."""
+        wanted = self.plan.lower().split()
+        return () if self.trained else tuple(key for key in self.task_keys if key in wanted)
 
     def template(self, key: str) -> str:
         """The template of a task, or ""."""
@@ -161,6 +171,11 @@ def _problems(run: RunSettings) -> list[str]:
     for key, least in (("folds", MIN_FOLDS), ("jobs", 0), ("threads", 1), ("seeds", 1)):
         if getattr(run, key) < least:
             problems.append(f"{key} = {getattr(run, key)}: expected {least} or more.")
+    problems += [
+        f'plan: no task "{p}". {suggest(p.upper(), TASKS)}'
+        for p in run.plan.split()
+        if p.upper() not in TASKS
+    ]
     audio = sorted(name for name, entry in EXTRACTORS.items() if entry.kind == AUDIO)
     for task in known.values():
         problems += [

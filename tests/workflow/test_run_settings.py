@@ -3,7 +3,10 @@
 import pytest
 
 from abaw_submit.errors import UserError
+from abaw_submit.workflow.commands import unit_commands
+from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import RunSettings, load_run
+from abaw_submit.workflow.units import Unit
 
 
 def load(tmp_path, text, **given):
@@ -16,7 +19,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
     monkeypatch.delenv("ABAW_NOT_SET", raising=False)
     text = (
         'name = "a/b"\ntasks = "AU XY AU"\nfolds = 1\nvideos = "$ABAW_NOT_SET/v"\naudio_va = "hubbert"\n'
-        'fold = 3\njobs = "two"\nmodels = "gru grru gru"\nseeds = 0\n'
+        'fold = 3\njobs = "two"\nmodels = "gru grru gru"\nseeds = 0\nplan = "VA WA"\n'
     )
     with pytest.raises(UserError) as error:
         load(tmp_path, text)
@@ -33,6 +36,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
         'no model "grru"',
         "names a model twice",
         "seeds = 0",
+        'plan: no task "WA"',
     ):
         assert part in said
 
@@ -63,3 +67,16 @@ def test_as_many_stages_run_at_once_as_there_are_cores(monkeypatch):
     monkeypatch.setattr("abaw_submit.workflow.settings.cores", lambda: 6)
     assert RunSettings().side_by_side == 6
     assert RunSettings(jobs=2).side_by_side == 2
+
+
+def test_the_report_builds_the_plan_of_the_tasks_that_ask_for_it_before_the_page(tmp_path):
+    text = 'plan = "va EXPR"\ntemplate_va = "va.txt"\nannotations = "truth"\n'
+    commands = []
+    for tasks, trained in (("AU VA", ""), ("AU", ""), ("VA", "other")):
+        layout = RunLayout(load(tmp_path, text, tasks=tasks, trained=trained))
+        commands.append([c[0] for c in unit_commands(layout, Unit("report"), tmp_path / "c.toml")])
+    assert commands == [["plan", "report"], ["report"], ["report"]]
+    layout = RunLayout(load(tmp_path, text))
+    plan = unit_commands(layout, Unit("report"), tmp_path / "c.toml")[0]
+    assert plan[plan.index("--out") + 1] == "submissions/demo/plan_va"
+    assert plan[plan.index("--fold-scores") + 1] == "checkpoints/demo/va"

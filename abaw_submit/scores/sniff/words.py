@@ -17,7 +17,8 @@ _ROLES = {
     " sequencename seq subject subjectid tracks videos names videonames clips",
     FRAME: "frame frameid frameidx frameindex framenumber frameno framenum framenr fid row rownumber imageid"
     " frameids framenumbers",
-    TIME: "frametime frametimeinms time times timestamp timestamps ts t sec secs second seconds ms millisecond milliseconds",
+    TIME: "time times timestamp timestamps frametime frametimeinms ts t sec secs second seconds ms"
+    " millisecond milliseconds",
     INDEX: "index idx id unnamed0",
     START: "start starts begin onset from starttime begintime starts startsec startms startframe framestart"
     " firstframe",
