@@ -93,10 +93,10 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except RecursionError:
         raise UserError(f"{path} is nested too deeply to be read.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is not valid TOML: {error}.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}).") from None
+    except ValueError as error:  # not TOML; or a number of thousands of digits
+        raise UserError(f"{path} is not valid TOML: {error}.") from None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,7 +33,7 @@ from torturing.table import Line, commit, keep, kept, page
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "reliability.md"
 SMALL_STAGES = ("import-scores", "split")  # they read nothing that another stage makes
-SIZES_KIB = (8, 64, 256, 1024)
+SIZES_KIB = (8, 12, 16, 24, 40, 64, 256, 1024)
 PARTS = ("kills", "stops", "twice", "shards", "workers", "disks", "mutations", "hostile", "load", "rows")
 HOW = {
     "kills": ("kill", "killed"),

@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import subprocess
+import sys
 import zipfile
 
 import h5py
@@ -108,6 +110,21 @@ def test_the_parts_of_a_matlab_file_are_counted_together_and_bit_by_bit(tmp_path
         understood(path)
     assert sum(taken) < 2 << 20
     assert max(taken) <= arrays._MAT_STEP
+
+
+def test_a_matlab_file_that_claims_gigabytes_takes_no_memory_for_them(tmp_path):
+    path = tmp_path / "x.mat"
+    savemat(path, {"scores": np.zeros((500, 2))}, do_compression=True)
+    whole = bytearray(path.read_bytes())
+    whole[132:136] = (0xFFFFFFF0).to_bytes(4, "little")  # the bytes of the first element
+    path.write_bytes(whole)
+    code = (
+        "import resource, sys; from pathlib import Path; from abaw_submit.scores.sniff.arrays import _matlab"
+    )
+    code += "\nresource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))"
+    code += f"\ntry: _matlab(Path({str(path)!r}))\nexcept Exception as error: print(type(error).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() in ("UserError", ""), done.stderr
 
 
 def test_a_matlab_file_cut_short_is_its_readers_matter(tmp_path):

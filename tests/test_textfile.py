@@ -158,3 +158,9 @@ def test_json_scores_of_half_the_official_rows_are_small_enough(tmp_path):
 
     rows = "[0.123456,-0.123456]," * 1_500_000
     refuse_large_json(f'{{"102": [{rows}[0,0]]}}', "scores.json")
+
+
+def test_a_number_of_five_thousand_digits_is_no_toml(tmp_path):
+    (tmp_path / "c.toml").write_text(f"[run]\nfolds = {'9' * 5000}\n")
+    with pytest.raises(UserError, match="is not valid TOML: Exceeds the limit"):
+        read_toml(tmp_path / "c.toml")

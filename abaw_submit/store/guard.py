@@ -110,15 +110,26 @@ def refuse_overlap(out: Path, inputs: Sequence[Path], searched: Sequence[Path] =
         UserError: naming both.
     """
     target = out.resolve()
+    at, holders = _place(target), {_place(path) for path in target.parents}
     beside = {path.resolve() for path in searched} - {path.resolve() for path in inputs}
     for path in (*inputs, *searched):
         source = path.resolve()
-        if target == source:
+        if target == source or (at is not None and at == _place(source)):
             raise UserError(f"--out {out} is what is read, {path}. Give another --out.")
-        if source in target.parents and source not in beside and path.is_dir():
+        inside = source in target.parents or (path.is_dir() and _place(source) in holders)
+        if inside and source not in beside and path.is_dir():
             raise UserError(f"--out {out} lies inside what is read, {path}. Give a place outside it.")
-        if target in source.parents:
+        if target in source.parents or (at is not None and at in map(_place, source.parents)):
             raise UserError(f"--out {out} holds what is read, {path}. Give another --out.")
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    """What a path stands for, whatever its name: by a hard link, a mount, other capitals on some disks."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def refuse_foreign_output(

@@ -228,6 +228,11 @@ class TestArrays:
         (tmp_path / "102.npy").unlink()
         (tmp_path / "x.npz").write_bytes(b"PK\x03\x04rubbish")
         refused(tmp_path, "damaged|zip")
+        np.savez(tmp_path / "x.npz", scores=np.zeros((3, 2)))
+        whole = bytearray((tmp_path / "x.npz").read_bytes())
+        whole[whole.rindex(b"PK\x01\x02") + 6] = 102  # a version of zip that is none yet
+        (tmp_path / "x.npz").write_bytes(whole)
+        refused(tmp_path / "x.npz", "damaged|zip")
 
     def test_formats_that_need_something_else(self, tmp_path):
         for name, head, message in (

@@ -1,10 +1,12 @@
 """A stage touches nothing but what it reads and its own output."""
 
+import os
+
 import pytest
 
 from abaw_submit.errors import UserError
 from abaw_submit.scores.files import Scores, write_scores
-from abaw_submit.store import RECORDED, Stage, atomic_path, read_record, write_text
+from abaw_submit.store import RECORDED, Stage, atomic_path, guard, read_record, write_text
 from abaw_submit.tasks import VA
 
 
@@ -146,3 +148,27 @@ def test_an_output_may_lie_beside_what_is_looked_for_in_a_folder(tmp_path):
             stage(tmp_path / out, **where)
     with pytest.raises(UserError, match="lies inside what is read"):
         stage(tmp_path / "videos" / "crops2", **{**where, "reads": [tmp_path / "videos"]})
+
+
+def test_an_input_under_another_name_is_still_the_input(tmp_path):
+    """A hard link here; elsewhere a mount, or a disk that takes capitals for small letters."""
+    write_text(tmp_path / "in.txt", "a")
+    (tmp_path / "other").mkdir()
+    os.link(tmp_path / "in.txt", tmp_path / "other" / "out.txt")
+    with pytest.raises(UserError, match="is what is read"):
+        stage(tmp_path / "other" / "out.txt", inputs=[tmp_path / "in.txt"])
+
+
+def test_a_folder_mounted_twice_is_one_folder(tmp_path, monkeypatch):
+    write_text(tmp_path / "in" / "deep" / "a.txt", "a")
+    (tmp_path / "again" / "deep").mkdir(parents=True)
+    real = guard._place
+    same = {tmp_path / "again": tmp_path / "in", tmp_path / "again" / "deep": tmp_path / "in" / "deep"}
+    monkeypatch.setattr(guard, "_place", lambda path: real(same.get(path, path)))
+    for out, source, message in (
+        ("again", "in", "is what is read"),
+        ("again/deep/new", "in", "lies inside what is read"),
+        ("again", "in/deep", "holds what is read"),
+    ):
+        with pytest.raises(UserError, match=message):
+            stage(tmp_path / out, inputs=[tmp_path / source])
