@@ -12,6 +12,7 @@ from abaw_submit.arrays import Mask
 from abaw_submit.corpus.junk import is_junk
 from abaw_submit.corpus.lines import Lines, read_lines
 from abaw_submit.corpus.numbers import parse_table
+from abaw_submit.corpus.tracks import odd_name
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import EDITIONS, TASKS, Task, get_task
 
@@ -64,6 +65,8 @@ def read_annotation(path: Path | str, task: Task | str, subset: str | None = Non
         UserError: a wrong header, number of values, value or range: file, line, expected and found.
     """
     path, task = Path(path), get_task(task)
+    if why := odd_name(path.stem):
+        raise UserError(f"{path}: {why}.")
     lines = read_lines(path).without_blank_tail()
     columns = _columns(lines, task)
     width = task.kind.width(columns)

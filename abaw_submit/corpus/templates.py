@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from abaw_submit.corpus.lines import PAD, Lines, read_lines
+from abaw_submit.corpus.tracks import odd_name
 from abaw_submit.errors import UserError
 from abaw_submit.store import atomic_path
 from abaw_submit.tasks import EDITIONS, LATEST_EDITION, TASKS, Task
@@ -84,7 +85,13 @@ def write_template(path: Path | str, tracks: Mapping[str, int], task: Task, dumm
         tracks: row count by track.
         task: AU, EXPR or VA.
         dummy: dummy values (an "example" file) in place of the bare comma of a "sample" file.
+
+    Raises:
+        UserError: a track's name cannot stand in such a file.
     """
+    for track in tracks:
+        if why := odd_name(track):
+            raise UserError(f"Track {track}: {why}.")
     value = _DUMMY[task.name] if dummy else ""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as handle:
         handle.write(location_header(task) + "\n")

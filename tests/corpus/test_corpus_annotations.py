@@ -147,3 +147,11 @@ def test_official_rows_are_those_of_the_files(tmp_path):
     template = write(tmp_path / "t.txt", "image_location,valence,arousal\nz/00001.jpg,\nb/00001.jpg,\n")
     assert list(official_rows(template).items()) == [("z", 1), ("b", 1)]
     assert row_conflicts(template) == {}
+
+
+@pytest.mark.parametrize("name", ["a,b", "a\nb", " lead", "\udcff\udcfe", "n" * 245, "-o", 'q"'])
+def test_a_name_that_no_official_file_can_hold_is_refused(tmp_path, name):
+    path = tmp_path / f"{name}.txt"
+    path.write_text("valence,arousal\n0.1,0.2\n")
+    with pytest.raises(UserError, match="rename it"):
+        read_annotation(path, "VA")

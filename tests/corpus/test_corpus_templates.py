@@ -12,7 +12,9 @@ from abaw_submit.errors import UserError
 from abaw_submit.tasks import TASKS, VA
 
 HEADER = "image_location,valence,arousal\n"
-names = st.lists(st.from_regex(r"[a-z0-9_\-]{1,12}", fullmatch=True), min_size=1, max_size=6, unique=True)
+names = st.lists(
+    st.from_regex(r"[a-z0-9_][a-z0-9_\-]{0,11}", fullmatch=True), min_size=1, max_size=6, unique=True
+)
 
 
 @pytest.mark.parametrize("dummy", [False, True])
@@ -160,3 +162,10 @@ def test_malformed_multi_task_lists_are_refused(tmp_path, rows, message):
     (tmp_path / "mtl.txt").write_text(MTL + rows)
     with pytest.raises(UserError, match=message):
         read_mtl(tmp_path / "mtl.txt")
+
+
+@pytest.mark.parametrize("name", ["a,b", "a\nb", " lead", "\udcff\udcfe", "n" * 245, "-o", 'q"'])
+def test_a_name_that_would_break_the_lines_is_not_written(tmp_path, name):
+    with pytest.raises(UserError, match="rename it"):
+        write_template(tmp_path / "t.txt", {"102": 3, name: 2}, VA)
+    assert not (tmp_path / "t.txt").exists()
