@@ -30,7 +30,7 @@ THEME: Spec = {
         "labelFontSize": 12,
         "titleFontSize": 12,
         "labelLimit": 170,
-        "labelOverlap": "greedy",
+        "labelOverlap": "parity",
         "labelSeparation": 8,
     },
     "legend": {

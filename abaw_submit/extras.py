@@ -69,11 +69,11 @@ def missing_error(what: str, names: Iterable[str], extras: Iterable[str]) -> Use
 
     >>> print(missing_error("`crop`", ["opencv-python-headless", "av"], ["faces"]))
     `crop` needs opencv-python-headless, av: not installed.
-    Install what brings it: python -m pip install "abaw-submit[faces]"
+    Install what brings it, in the clone: python -m pip install ".[faces]"
     """
     return UserError(
         f"{what} needs {', '.join(dict.fromkeys(names))}: not installed.\n"
-        f'Install what brings it: python -m pip install "abaw-submit[{",".join(extras)}]"'
+        f'Install what brings it, in the clone: python -m pip install ".[{",".join(extras)}]"'
     )
 
 

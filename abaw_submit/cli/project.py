@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from abaw_submit.cli.common import IN_FILE, Command, json_option
-from abaw_submit.errors import ProblemsFound
+from abaw_submit.errors import ProblemsFound, UserError
 
 
 @click.command(context_settings={"show_default": True})
@@ -27,22 +27,29 @@ def doctor(config: Path | None, disk: Path, as_json: bool) -> None:
     \b
     Example: abaw-submit doctor -c configs/affwild2.toml
     """
-    from abaw_submit.workflow.doctor import examine
+    from abaw_submit.workflow.doctor import Finding, examine, shortly
 
     findings = examine(disk)
     if config is not None:
+        from abaw_submit.cli.resolve import resolve_settings
+        from abaw_submit.workflow.layout import RunLayout
         from abaw_submit.workflow.run_checks import examine_run, look_into_weights
+        from abaw_submit.workflow.settings import load_run
         from abaw_submit.workflow.sizes import needs
 
         findings += look_into_weights(examine_run(config))
+        try:
+            resolve_settings(RunLayout(load_run(config)), config)
+        except UserError as error:
+            findings.append(Finding("settings", "missing", str(error), "Correct the config."))
         size = needs(config)
         findings += size.findings(disk) if size else []
     if as_json:
         click.echo(json.dumps([f.__dict__ for f in findings], indent=2))
     else:
-        for f in findings:
+        for f in shortly(findings):
             click.echo(f.line())
-    missing = [f.what for f in findings if f.state == "missing"]
+    missing = [f.what for f in (findings if as_json else shortly(findings)) if f.state == "missing"]
     if missing:
         raise ProblemsFound(f"{len(missing)} missing: {', '.join(missing)}. What to do stands beside each.")
 

@@ -59,15 +59,15 @@ def show(
     from abaw_submit.report.frame_table import frame_csv
     from abaw_submit.report.overlay import write_overlay
     from abaw_submit.report.watch import Choice, watch
-    from abaw_submit.store import refuse_foreign_file, write_text
+    from abaw_submit.store import write_text
 
     if out is None and table is None:
         raise click.UsageError("Give --out OVERLAY.mp4, --csv FILE.csv, or both.")
-    for path in (out, table):
+    for option, path in (("--out", out), ("--csv", table)):
         if path is not None and path.resolve() == video.resolve():
             raise click.UsageError(f"{path} is the video itself.")
-        if path is not None and not overwrite:
-            refuse_foreign_file(path, "show")
+        if path is not None and path.exists() and not overwrite:
+            raise UserError(f"{option} {path} is there already. Give another name, or add --overwrite.")
     run = find_run(run_name)
     spec, remark = find_detector(detector, model)
     if remark:

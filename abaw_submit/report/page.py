@@ -101,7 +101,7 @@ def page(
     return _render(
         name=run.name,
         version=__version__,
-        host=f"{host['system']}, {host['cpus']} processors",
+        host=f"{str(host['system']).partition('-')[0]}, {host['cpus']} processors",
         cards=_cards(run, boards),
         sections=sections,
         faces=faces,

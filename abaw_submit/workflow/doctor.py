@@ -46,6 +46,27 @@ class Finding:
         return f"{state:<8} {self.what}: {self.detail}" + (f"\n{'':9}{self.fix}" if self.fix else "")
 
 
+def shortly(findings: list[Finding]) -> list[Finding]:
+    """The findings for people: packages that are there in one line, those of an extra that are not in one."""
+    extra_of = {name: extra for extra, names in reversed(EXTRAS.items()) for name in names}
+    packages = {f.what: f for f in findings if f.what in BASE or f.what in extra_of}
+    there = [name for name, f in packages.items() if f.state == "ok"]
+    lines = [Finding("packages", "ok", f"{len(there)} of {len(packages)} installed")]
+    lines += [f for name, f in packages.items() if f.state != "ok" and name in BASE]
+    for extra in EXTRAS:
+        lacking = [f for name, f in packages.items() if f.state != "ok" and extra_of.get(name) == extra]
+        if lacking:
+            names = ", ".join(f.what for f in lacking)
+            what = f"not installed ({names}); needed by {', '.join(NEEDED_BY[extra])}"
+            lines.append(Finding(f"extra {extra}", lacking[0].state, what, lacking[0].fix))
+    if len(there) < len(packages):
+        light = "select, apply, metrics, format, check, pack, plan and the imports need no extra"
+        lines.insert(1, Finding("light installation", "note", light))
+    first = next((k for k, f in enumerate(findings) if f.what in packages), 0)
+    rest = [f for f in findings if f.what not in packages]
+    return [*rest[:first], *lines, *rest[first:]]
+
+
 def examine(disk: Path) -> list[Finding]:
     """Everything a run may need, in the order of the stages.
 
@@ -84,7 +105,7 @@ def _package(name: str, extra: str) -> Finding:
         name,
         "note" if extra in OPTIONAL else "missing",
         f"not installed; needed by {', '.join(NEEDED_BY[extra])}",
-        f'Run `make setup`, or python -m pip install "abaw-submit[{extra}]".',
+        f'Run `make setup`, or python -m pip install ".[{extra}]" in the clone.',
     )
 
 
@@ -92,7 +113,7 @@ def _opencv() -> Finding:
     try:
         import cv2
     except ImportError as error:  # not installed, or a system library of its own is not there
-        fix = 'Run `make setup`, or python -m pip install "abaw-submit[faces]".'
+        fix = 'Run `make setup`, or python -m pip install ".[faces]" in the clone.'
         return Finding("Haar detector", "missing", f"OpenCV cannot be loaded: {error}", fix)
     if not hasattr(cv2, "CascadeClassifier"):
         return Finding(
@@ -110,7 +131,7 @@ def _ffmpeg() -> Finding:
 
         return Finding("ffmpeg", "ok", f"the binary of imageio-ffmpeg {imageio_ffmpeg.get_ffmpeg_version()}")
     except (ImportError, RuntimeError) as error:
-        fix = 'For overlay videos install it, or the extra that brings one: "abaw-submit[report]".'
+        fix = 'For overlay videos install it, or the extra that brings one: ".[report]".'
         return Finding("ffmpeg", "note", str(error), fix)
 
 

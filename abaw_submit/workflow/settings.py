@@ -133,7 +133,7 @@ def load_run(path: Path | str, *, check_environment: bool = True, **given: Any) 
             continue
         expected = type(fields[key].default)
         if type(value) is not expected:
-            problems.append(f"{key} = {value!r}: expected {expected.__name__}, found {type(value).__name__}.")
+            problems.append(f"{key} = {value!r}: expected {_kind(expected)}, found {_kind(type(value))}.")
             continue
         values[key] = _expand(key, value, problems, check_environment) if isinstance(value, str) else value
     run = RunSettings(**values)
@@ -141,6 +141,11 @@ def load_run(path: Path | str, *, check_environment: bool = True, **given: Any) 
     if problems:
         raise UserError(f"{path}, [run]: " + "\n  ".join(problems))
     return run
+
+
+def _kind(of: type) -> str:
+    """A type of a TOML value in plain words."""
+    return {int: "a whole number", str: "text", bool: "true or false", float: "a number"}.get(of, "a list")
 
 
 def _expand(key: str, value: str, problems: list[str], check: bool) -> str:

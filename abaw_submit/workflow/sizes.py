@@ -67,7 +67,12 @@ class Needs:
         hours = ", ".join(f"{name} {_time(value)}" for name, value in self.hours.items())
         return [
             Finding("disk for this run", "ok" if fits else "missing", detail, fix),
-            Finding("time for this run", "note", f"about {hours} on {self.machine}"),
+            Finding(
+                "time for this run",
+                "note",
+                f"about {hours} on {self.machine}",
+                "On this machine: abaw-submit run submission -c CONFIG --dry-run --cost tries it.",
+            ),
         ]
 
 

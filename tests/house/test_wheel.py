@@ -163,7 +163,7 @@ def test_a_command_whose_extra_is_missing_says_which(base_install, files, line, 
     done = run(base_install, files, *line)
     assert done.returncode == 2
     assert f"`{line[0]}` needs" in done.stderr
-    assert f"abaw-submit[{extra}]" in done.stderr
+    assert f".[{extra}]" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -173,5 +173,5 @@ def test_doctor_says_what_is_missing(base_install, files):
     states = {row["what"]: row for row in json.loads(done.stdout)}
     assert states["numpy"]["state"] == "ok"
     assert states["torch"]["state"] == "missing"
-    assert "abaw-submit[train]" in states["torch"]["fix"]
+    assert ".[train]" in states["torch"]["fix"]
     assert states["Haar detector"]["state"] == "missing"

@@ -180,7 +180,7 @@ def test_what_cannot_be_shown_is_said(make_video, tmp_path, monkeypatch):
         run("show", video, "--run", "tiny", "--out", video)
     (tmp_path / "mine.csv").write_text("my own table\n")
     for option in ("--csv", "--out"):
-        with pytest.raises(UserError, match=r"mine\.csv is there already"):
+        with pytest.raises(UserError, match=rf"{option} mine\.csv is there already.*--overwrite"):
             run("show", video, "--run", "tiny", option, "mine.csv")
     with pytest.raises(UserError, match="Nothing of run nothere"):
         run("show", video, "--run", "nothere", "--csv", "mine.csv", "--overwrite")

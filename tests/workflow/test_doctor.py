@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from abaw_submit.cli import cli
 from abaw_submit.store import write_text
+from abaw_submit.workflow.doctor import Finding, shortly
 from abaw_submit.workflow.run_checks import examine_run, look_into_weights, weights_there
 from abaw_submit.workflow.sizes import needs
 
@@ -100,9 +103,11 @@ def test_weights_that_do_not_load_are_told(corpus):
 
 
 def test_the_size_of_a_run_grows_with_its_folds(corpus):
-    one, five = needs(config(corpus, folds=2)), needs(config(corpus, folds=5))
+    one, five = (needs(config(corpus, folds=folds, jobs=1)) for folds in (2, 5))
     assert one.rows == five.rows == 3 * 3 + 2
-    assert five.disk_gib["checkpoints"] == pytest.approx(2.5 * one.disk_gib["checkpoints"])
+    assert five.disk_gib["checkpoints"] == pytest.approx(
+        8 / 5 * one.disk_gib["checkpoints"]
+    )  # of the one in training, weights and two moments as well
     assert sum(five.hours.values()) > sum(one.hours.values())
     members = needs(config(corpus, folds=2, models="tmf gru", seeds=3))
     name = "sequence models"
@@ -130,3 +135,29 @@ def test_weights_are_files_or_names_that_are_fetched(tmp_path):
         "data/mae": "missing",
     }
     assert {source: weights_there("encoder", source, "").state for source in there} == there
+
+
+def test_what_is_not_installed_is_one_line_an_extra_and_the_light_installation_is_named():
+    found = [
+        Finding("Python", "ok", "3.11.7"),
+        Finding("numpy", "ok", "2.0"),
+        Finding("torch", "missing", "not installed", "fix train"),
+        Finding("timm", "missing", "not installed", "fix train"),
+        Finding("jinja2", "note", "not installed", "fix report"),
+        Finding("disk", "ok", "5 GiB free"),
+    ]
+    lines = shortly(found)
+    assert [f.what for f in lines] == [
+        "Python", "packages", "light installation", "extra train", "extra report", "disk",
+    ]  # fmt: skip
+    assert lines[1].detail == "1 of 4 installed"
+    assert "not installed (torch, timm); needed by pretrain" in lines[3].detail
+    assert (lines[3].state, lines[3].fix) == ("missing", "fix train")
+
+
+def test_a_key_that_a_run_would_refuse_is_missing_to_doctor_too(corpus):
+    path = config(corpus)
+    path.write_text(path.read_text() + "\n[train]\nepoch = 3\n")
+    done = CliRunner().invoke(cli, ["doctor", "-c", str(path)])
+    assert "settings" in done.output
+    assert 'Did you mean "epochs"' in done.output

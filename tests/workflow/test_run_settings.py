@@ -32,7 +32,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
         "ABAW_NOT_SET is not set",
         'Did you mean "hubert"',
         'Did you mean "folds"',
-        "expected int, found str",
+        "expected a whole number, found text",
         'no model "grru"',
         "names a model twice",
         "seeds = 0",
