@@ -1,13 +1,17 @@
-"""A recipe applied to scores, track by track; only pooled levels look at other tracks."""
+"""A recipe applied to scores, some tracks at a time; only pooled levels look at other tracks.
+
+Where levels are pooled the scores are gone through twice, once for the levels alone, so that no more than a
+batch of tracks is held in memory however large the set is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from abaw_submit.arrays import F64
+from abaw_submit.arrays import F64, Mask
 from abaw_submit.decisions import Decision
 from abaw_submit.errors import UserError
 from abaw_submit.postprocess import calibration, ensemble, smoothing, thresholds
@@ -21,7 +25,7 @@ from abaw_submit.tasks import Task, get_task
 
 # processed scores are rounded to this many decimals: different machines' last bits then do not show
 DECIMALS = 6
-Members = Mapping[str, npt.NDArray[np.float32]]
+BATCH_ROWS = 50_000  # smoothed at a time
 
 
 def apply_recipe(recipe: Recipe, members: Mapping[str, Scores], progress: Progress = quiet) -> Scores:
@@ -50,21 +54,37 @@ def apply_recipe(recipe: Recipe, members: Mapping[str, Scores], progress: Progre
             "Name the scores as the recipe does: --scores NAME=PATH."
         )
     tracks = check_members(task, {m: members[m] for m in used})
-    mixed: dict[str, list[F64]] = {}
+    scores = {m: members[m] for m in used}
+    parts = batches({t: len(members[used[0]][t]) for t in tracks})
+    moves = (
+        pool_moves(recipe, scores, parts) if any(c.pooled for p in recipe.averaged for c in p.columns) else {}
+    )
     out: dict[str, npt.NDArray[np.float32]] = {}
-    pooled = any(c.pooled for p in recipe.averaged for c in p.columns)
-    for track in progress(tracks, label="apply"):
-        one = mixtures(recipe, {m: members[m][track] for m in used})
-        if any(np.isnan(values).any() for values in one):
-            raise UserError(f"Track {track}: an output has no score in any row; predict it again.")
-        if pooled:
-            mixed[track] = one
-        else:
-            out[track] = finished(recipe, one).astype(np.float32)
-    if pooled:
-        draw_levels(recipe, mixed)
-        out = {track: finished(recipe, one).astype(np.float32) for track, one in mixed.items()}
+    for part in progress(parts, label="apply"):
+        for track, mixed in zip(part, mixtures(recipe, scores, part), strict=True):
+            if any(np.isnan(values).any() for values in mixed):
+                raise UserError(f"Track {track}: an output has no score in any row; predict it again.")
+            if track in moves:
+                mixed = [one + by for one, by in zip(mixed, moves[track], strict=True)]
+            out[track] = finished(recipe, mixed).astype(np.float32)
     return Scores(task, out)
+
+
+def batches(rows: Mapping[str, int], most: int = BATCH_ROWS) -> list[list[str]]:
+    """Tracks in runs of about as many rows; a longer track stands alone.
+
+    >>> batches({"a": 3, "b": 4, "c": 9, "d": 1}, most=8)
+    [['a', 'b'], ['c'], ['d']]
+    """
+    out: list[list[str]] = []
+    held = most + 1
+    for track, number in rows.items():
+        if held + number > most:
+            out.append([])
+            held = 0
+        out[-1].append(track)
+        held += number
+    return out
 
 
 def check_members(task: Task, members: Mapping[str, Scores]) -> list[str]:
@@ -92,47 +112,69 @@ def check_members(task: Task, members: Mapping[str, Scores]) -> list[str]:
     return sorted(reference)
 
 
-def mixtures(recipe: Recipe, members: Members) -> list[F64]:
-    """The weighted means of one track, (rows, outputs), one for each processing; member -> its scores."""
-    rows, outputs = next(iter(members.values())).shape
-    filled = {
-        m: np.column_stack([smoothing.fill_missing(c) for c in np.asarray(v, np.float64).T]).reshape(rows, -1)
-        for m, v in members.items()
-    }
-    smoothed: dict[tuple[str, int, FilterPair], F64] = {}  # the processings share most of their filters
+def mixtures(recipe: Recipe, members: Mapping[str, Scores], tracks: Sequence[str]) -> list[list[F64]]:
+    """The weighted means of each track, (rows, outputs), one for each processing."""
+    lengths = [len(next(iter(members.values()))[t]) for t in tracks]
+    edges = np.cumsum([0, *lengths])
+    pack, outputs = smoothing.Pack(lengths), get_task(recipe.task).outputs
+    filled = {m: np.concatenate([_filled(s[t]) for t in tracks]) for m, s in members.items()}
+    known = {m: [~np.isnan(v[a:b]).any(axis=0) for a, b in pairwise(edges)] for m, v in filled.items()}
+    levels = [
+        np.stack(
+            [
+                _stacked(p, recipe.members, {m: v[a:b] for m, v in filled.items()}, outputs)
+                for a, b in pairwise(edges)
+            ]
+        )
+        for p in recipe.averaged
+    ]
+    out = [np.empty((edges[-1], outputs)) for _ in recipe.averaged]
+    for k in range(outputs):
+        smoothed: dict[tuple[str, FilterPair], F64] = {}  # the processings share most of their filters
+        for p, processing in enumerate(recipe.averaged):
+            column = processing.columns[k]
+            for m in filled:
+                if (m, column.filters) not in smoothed:
+                    there = np.repeat([one[k] for one in known[m]], lengths)
+                    smoothed[m, column.filters] = _smooth(
+                        pack, filled[m][:, k], there, column.filters, recipe.rate_hz
+                    )
+            parts = [smoothed.get((m, column.filters)) for m in recipe.members]
+            out[p][:, k] = mix(column, parts, np.repeat(levels[p][:, k], lengths) if column.stacked else 0.0)
+    return [[one[a:b] for one in out] for a, b in pairwise(edges)]
 
-    def smooth(member: str, output: int, filters: FilterPair) -> F64 | None:
-        key = (member, output, filters)
-        if member in filled and key not in smoothed:
-            smoothed[key] = filters.run(filled[member][:, output], recipe.rate_hz)
-        return smoothed.get(key)
 
-    found = []
-    for processing in recipe.averaged:
-        level = _stacked(processing, recipe.members, filled, outputs)
-        columns = [
-            mix(c, [smooth(m, k, c.filters) for m in recipe.members], level[k])
-            for k, c in enumerate(processing.columns)
-        ]
-        found.append(np.column_stack(columns))
-    return found
+def _filled(values: npt.ArrayLike) -> F64:
+    """Scores without gaps, (rows, outputs); an output with no score at all stays NaN."""
+    table = np.array(values, np.float64)
+    for k in np.flatnonzero(np.isnan(table).any(axis=0)):
+        table[:, k] = smoothing.fill_missing(table[:, k])
+    return table
 
 
-def draw_levels(recipe: Recipe, mixed: Mapping[str, list[F64]]) -> None:
-    """Draw each track's level to the mean level of the tracks it shares something with, in place.
+def _smooth(pack: smoothing.Pack, column: F64, known: Mask, filters: FilterPair, rate_hz: float) -> F64:
+    """A column of some tracks, filtered; tracks that have nothing stay NaN and touch no other."""
+    values = np.where(known, column, 0.0)
+    for one in (filters.before, filters.after):
+        values = pack.run(values, one.in_rows(rate_hz))
+    return values if known.all() else np.where(known, values, np.nan)
 
-    Args:
-        recipe: says what is shared, and how far to go, per processing and output.
-        mixed: track -> its mixtures, (rows, outputs) each.
-    """
-    tracks = list(mixed)
+
+def pool_moves(
+    recipe: Recipe, members: Mapping[str, Scores], parts: Sequence[Sequence[str]]
+) -> dict[str, list[F64]]:
+    """How far each track's levels are drawn to those of its pools: (outputs,) for each processing."""
+    tracks = [t for part in parts for t in part]
+    levels = np.array(
+        [[one.mean(axis=0) for one in mixed] for part in parts for mixed in mixtures(recipe, members, part)]
+    )
+    moves = np.zeros_like(levels)
     for p, processing in enumerate(recipe.averaged):
         for k, column in enumerate(processing.columns):
             if column.pooled:
-                levels = np.array([mixed[t][p][:, k].mean() for t in tracks])
-                moved = column.pooled * (pool_means(levels, pool_of(tracks, column.pool)) - levels)
-                for track, by in zip(tracks, moved, strict=True):
-                    mixed[track][p][:, k] += by
+                shared = pool_means(levels[:, p, k], pool_of(tracks, column.pool))
+                moves[:, p, k] = column.pooled * (shared - levels[:, p, k])
+    return {track: list(by) for track, by in zip(tracks, moves, strict=True)}
 
 
 def finished(recipe: Recipe, mixed: Sequence[F64]) -> F64:
@@ -156,21 +198,28 @@ def _stacked(processing: Processing, names: Sequence[str], filled: Mapping[str, 
     return np.asarray(processing.stack.predict(track_levels(parts)[None])[0])
 
 
-def mix(column: Column, parts: Sequence[F64 | None], level: float = 0.0) -> F64:
-    """The weighted mean of the smoothed members of one output, (rows,). Members that are None or hold NaN
-    have nothing for this track: the others stand in."""
-    total, weight = np.zeros(1), 0.0
+def mix(column: Column, parts: Sequence[F64 | None], level: F64 | float = 0.0) -> F64:
+    """The weighted mean of the smoothed members of one output, (rows,). Where a member is NaN, or None, it
+    has nothing: the others stand in."""
+    total: F64 | float = 0.0
+    weight: F64 | float = 0.0
     for k, values in enumerate(parts):
-        if column.weights[k] == 0 or values is None or np.isnan(values).any():
+        if column.weights[k] == 0 or values is None:
             continue
         ranked = rank_level(values, column.knots, k) if column.knots else values
-        total = total + column.weights[k] * ranked
-        weight += column.weights[k]
-    if weight == 0:
-        rows = next(len(p) for p in parts if p is not None)
-        return np.full(rows, np.nan)
-    mean = total / weight if abs(weight - 1) > 1e-9 else total
-    return np.asarray(mean + column.stacked * level) if column.stacked else mean
+        lacking = np.isnan(ranked)
+        if lacking.any():
+            total = total + column.weights[k] * np.where(lacking, 0.0, ranked)
+            weight = weight + column.weights[k] * ~lacking
+        else:
+            total, weight = total + column.weights[k] * ranked, weight + column.weights[k]
+    if np.ndim(weight) == 0:
+        mean = total / weight if weight and abs(weight - 1) > 1e-9 else total
+    else:
+        mean = np.where(weight > 0, total / np.maximum(weight, 1e-12), np.nan)
+    if np.ndim(mean) == 0:
+        mean = np.full(next(len(p) for p in parts if p is not None), np.nan)
+    return np.asarray(mean + column.stacked * level)
 
 
 def decided(task: Task, columns: Sequence[Column], mixed: F64) -> F64:
@@ -184,11 +233,7 @@ def decided(task: Task, columns: Sequence[Column], mixed: F64) -> F64:
     if task.decision is Decision.ARGMAX:
         bias = np.array([c.bias for c in columns])
         return calibration.softmax(np.log(np.maximum(mixed, 1e-6)) + bias) if bias.any() else mixed
-    moved = [
-        thresholds.shift_to_half(mixed[:, k], c.threshold) if c.threshold != 0.5 else mixed[:, k]
-        for k, c in enumerate(columns)
-    ]
-    return np.column_stack(moved)
+    return thresholds.shift_to_half(mixed, [c.threshold for c in columns])
 
 
 def rank_level(values: F64, knots: Sequence[Sequence[float]], member: int) -> F64:

@@ -89,16 +89,25 @@ class ScoreTable:
     def held_out_to_choose(self, folds: Folds) -> list[tuple[Folds, int]]:
         """As `held_out`, for choosing: a grouping of which hardly anything would remain is shared for once,
         because a fit on two films is no picture of one on four."""
-        apart = []
-        for j in folds:
-            away = self.levels != self.levels[j]
-            left = [
-                len({g for g, k in zip(one, self.fold, strict=True) if k in folds and away[k, f]})
-                for f, one in enumerate(self.groupings)
-            ]
-            held = [f for f, number in enumerate(left) if number >= FEWEST_GROUPS] or [int(np.argmax(left))]
-            apart.append(away[:, held].all(axis=1))
+        apart = [
+            (self.levels != self.levels[j])[:, self._held_to_choose(folds, j)].all(axis=1) for j in folds
+        ]
         return self._divisions(folds, apart)
+
+    def _held_to_choose(self, folds: Folds, j: int) -> list[int]:
+        """The groupings that a choice on some folds shares nothing of with fold j."""
+        away = self.levels != self.levels[j]
+        left = [
+            len({g for g, k in zip(one, self.fold, strict=True) if k in folds and away[k, f]})
+            for f, one in enumerate(self.groupings)
+        ]
+        return [f for f, number in enumerate(left) if number >= FEWEST_GROUPS] or [int(np.argmax(left))]
+
+    @property
+    def shares_to_choose(self) -> bool:
+        """Whether choices on all folds have to share a grouping with what is held out."""
+        folds, number = self.all_folds, len(self.groupings)
+        return any(len(self._held_to_choose(folds, j)) < number for j in folds)
 
     @staticmethod
     def _divisions(folds: Folds, apart: Sequence[Mask]) -> list[tuple[Folds, int]]:

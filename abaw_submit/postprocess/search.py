@@ -10,124 +10,26 @@ ties."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
 from abaw_submit.arrays import F32, F64, Index
 from abaw_submit.postprocess import ensemble
+from abaw_submit.postprocess.memory import memoize
 from abaw_submit.postprocess.recipe import Column, Processing
 from abaw_submit.postprocess.score_table import Folds, ScoreTable
 from abaw_submit.postprocess.smoothing import FilterPair, Pack
 from abaw_submit.postprocess.stack import Stack
+from abaw_submit.postprocess.ways import Choice, Decision, Floats, Option, Probes, Weighting, best_of
 from abaw_submit.progress import Progress, quiet
 
-T = TypeVar("T")
 Steps = frozenset[str]
-Floats = tuple[float, ...]
-Probes = tuple["Decision", ...]
 # how far an output may have its own filter: quality is this much its own, the rest all outputs' mean
 OWN_FILTERS = (0.0, 0.5, 1.0)
-
-
-@dataclass(frozen=True)
-class Option(Generic[T]):
-    """One way to do something, and its score on tracks that it was not fitted on."""
-
-    value: T
-    score: float
-
-
-def best_of(options: Iterable[Option[T]]) -> T:
-    """The option with the highest score; the first, which is the simplest, wins ties.
-
-    >>> best_of([Option("equal", 0.5), Option("fitted", 0.5), Option("best member", 0.4)])
-    'equal'
-    """
-    return max(options, key=lambda o: round(o.score, 9)).value
-
-
-@dataclass(frozen=True)
-class Weighting:
-    """A way to weight members.
-
-    Attributes:
-        kind: "equal"; "best": the one best member; "fitted": non-negative least squares; "greedy": greedy
-            selection by the score; "rank": equal, of ranks.
-        shrink: "fitted": towards weights in proportion to each member's skill; "greedy": share of equal
-            weights.
-        own: an output's own moments count this much, the mean over all outputs the rest.
-        without: a member that is left out, by place.
-    """
-
-    kind: str = "equal"
-    shrink: float = 0.0
-    own: float = 0.0
-    without: int | None = None
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A way from mixed scores to what is decided; see each adapter's `decisions`.
-
-    Attributes:
-        kind: the way; "none": nothing is done.
-        strength: how far to go, from 0 to 1.
-        stacked: share of the stacked member.
-        pool: what tracks share whose levels are drawn together; see `pools`.
-    """
-
-    kind: str = "none"
-    strength: float = 0.0
-    stacked: float = 0.0
-    pool: str = ""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What a fit chose: filters by place, one per output group, and the two ways."""
-
-    filters: tuple[int, ...]
-    weighting: Weighting = Weighting()
-    decision: Decision = Decision()
-
-
-def memoize(function: Callable[..., T]) -> Callable[..., T]:
-    """Keep a method's results by its arguments, in the instance."""
-
-    def wrapper(self: object, *args: object) -> T:
-        memory: dict[object, T] = self.__dict__.setdefault("_memory", {})
-        key = (function.__name__, *args)
-        if key not in memory:
-            memory[key] = function(self, *args)
-        return memory[key]
-
-    return wrapper
-
-
-def memoize_some(megabytes: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """`memoize` for arrays, forgetting the least recently used beyond a size."""
-
-    def decorate(function: Callable[..., T]) -> Callable[..., T]:
-        def wrapper(self: object, *args: object) -> T:
-            memory: OrderedDict[object, T] = self.__dict__.setdefault(
-                f"_some_{function.__name__}", OrderedDict()
-            )
-            if args not in memory:
-                memory[args] = function(self, *args)
-                size = max(int(getattr(memory[args], "nbytes", 1)), 1)
-                while len(memory) * size > megabytes << 20 and len(memory) > 1:
-                    memory.popitem(last=False)
-            memory.move_to_end(args)
-            return memory[args]
-
-        return wrapper
-
-    return decorate
 
 
 class Adapter(ABC):
@@ -148,6 +50,7 @@ class Adapter(ABC):
 
     output_groups: tuple[tuple[int, ...], ...]
     cheap_steps: Steps = frozenset()  # steps besides smoothing and ensembling of which any gain is taken
+    usual_gain = 0.005  # of those, on other corpora: decides where a corpus is too small to tell
     # steps tried on top of those that were kept without them, and which of those each takes the place of
     late_steps: Mapping[str, Steps] = MappingProxyType({})
     usual_filters = 32  # tried unless the user says otherwise
@@ -162,6 +65,7 @@ class Adapter(ABC):
     ) -> None:
         self.pools = tuple(pools)
         self.table, self.filters = table, list(filters)
+        self.before_filters()
         self.rows = table.sample_rows(len(self.filters))
         self.track = np.searchsorted(table.starts, self.rows, side="right") - 1
         self.fold = table.fold[self.track]
@@ -170,6 +74,7 @@ class Adapter(ABC):
         pack = Pack(table.lengths.tolist())
         for pair in progress(self.filters, label="filters"):
             self.values.append(self._filtered(pack, pair))
+        self.after_filters()
 
     def _filtered(self, pack: Pack, pair: FilterPair) -> F32:
         scores, rate = self.table.scores, self.table.rate_hz
@@ -183,6 +88,12 @@ class Adapter(ABC):
                 out[m, k] = column[self.rows]
                 self.seen(pair, m, k, column)
         return out
+
+    def before_filters(self) -> None:  # noqa: B027
+        """Called before anything is filtered: makes room for what `seen` notes."""
+
+    def after_filters(self) -> None:  # noqa: B027
+        """Called when all is filtered: sums up what the rows are needed for."""
 
     def seen(self, pair: FilterPair, member: int, output: int, column: F64) -> None:  # noqa: B027
         """Called with each filtered column of all rows, for what the sampled rows do not tell."""

@@ -9,9 +9,11 @@ from abaw_submit.metrics import bootstrap_counts, f1_of_counts
 from abaw_submit.postprocess import ensemble, thresholds
 from abaw_submit.postprocess.apply import mix
 from abaw_submit.postprocess.calibration import logit, sigmoid
+from abaw_submit.postprocess.memory import memoize, memoize_some
 from abaw_submit.postprocess.recipe import Column
 from abaw_submit.postprocess.score_table import Folds
-from abaw_submit.postprocess.search import Adapter, Decision, Floats, Steps, Weighting, memoize, memoize_some
+from abaw_submit.postprocess.search import Adapter, Steps
+from abaw_submit.postprocess.ways import Decision, Floats, Weighting
 
 # bins are even in the square root of the score, finest where rare units have theirs; one half is an edge
 _HALF_BIN, BINS = 192, 273
@@ -118,5 +120,6 @@ class AdapterAU(Adapter):
         groups = [g for g, m in zip(self.table.groups, mine, strict=True) if m]
         drawn = bootstrap_counts(groups, BAGS, seed=0)
         resampled = (drawn @ counts.reshape(len(counts), -1)).reshape(BAGS, 2, -1)
-        places = [thresholds.best_threshold(*one)[0] for one in resampled if one[1].any()]
-        return float(logit(EDGES[places]).mean()) if places else 0.0
+        places, _ = thresholds.best_thresholds(resampled[:, 0], resampled[:, 1])
+        places = places[resampled[:, 1].any(axis=1)]
+        return float(logit(EDGES[places]).mean()) if len(places) else 0.0

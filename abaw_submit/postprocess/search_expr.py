@@ -11,9 +11,11 @@ import numpy as np
 from abaw_submit.arrays import F32, F64, Index
 from abaw_submit.metrics import bootstrap_counts, f1_of_confusion
 from abaw_submit.postprocess import calibration, thresholds
+from abaw_submit.postprocess.memory import memoize, memoize_some
 from abaw_submit.postprocess.recipe import Column
 from abaw_submit.postprocess.score_table import Folds
-from abaw_submit.postprocess.search import Adapter, Decision, Floats, Steps, Weighting, memoize, memoize_some
+from abaw_submit.postprocess.search import Adapter, Steps
+from abaw_submit.postprocess.ways import Decision, Floats, Weighting
 
 SHIFTS = (0.25, 0.5, 0.75, 1.0)
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)

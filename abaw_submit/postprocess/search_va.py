@@ -6,7 +6,6 @@ resamples then cost small matrix products, and the rows are never seen again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
@@ -14,14 +13,16 @@ from types import MappingProxyType
 import numpy as np
 
 from abaw_submit.arrays import F32, F64, Mask
+from abaw_submit.corpus.tracks import sibling_group
 from abaw_submit.metrics import ccc_of
 from abaw_submit.postprocess import stack
+from abaw_submit.postprocess.memory import memoize
 from abaw_submit.postprocess.pools import pool_of, pool_sums
 from abaw_submit.postprocess.recipe import Column
-from abaw_submit.postprocess.score_table import Folds, ScoreTable
-from abaw_submit.postprocess.search import Adapter, Decision, Floats, Steps, Weighting, memoize
+from abaw_submit.postprocess.score_table import Folds
+from abaw_submit.postprocess.search import Adapter, Steps
 from abaw_submit.postprocess.smoothing import FilterPair
-from abaw_submit.progress import Progress, quiet
+from abaw_submit.postprocess.ways import Decision, Floats, Weighting
 
 # the stacked member may take up to a third: it knows only what it has met before, the rest carries on
 STACK_SHARES = (0.15, 0.3)
@@ -36,18 +37,15 @@ class AdapterVA(Adapter):
     usual_filters = 60
     filters_are_cheap = True
     cheap_steps = frozenset({"calibrate", "pool"})  # a gain or two; the stacked member has many numbers
+    usual_gain = 0.02
 
-    def __init__(
-        self,
-        table: ScoreTable,
-        filters: Sequence[FilterPair],
-        progress: Progress = quiet,
-        pools: Sequence[str] = (),
-    ) -> None:
-        number = len(table.members)
-        self._levels = np.empty((len(filters), number, 2, len(table.names)))
-        super().__init__(table, filters, progress, pools)
-        self._grams = np.empty((2, len(filters), len(table.names), number + 2, number + 2))
+    def before_filters(self) -> None:
+        shape = (len(self.filters), len(self.table.members), 2, len(self.table.names))
+        self._levels = np.empty(shape)
+
+    def after_filters(self) -> None:
+        size = len(self.table.members) + 2
+        self._grams = np.empty((2, len(self.filters), len(self.table.names), size, size))
         for f, values in enumerate(self.values):
             for k in range(2):
                 self._grams[k, f] = self._gram(values[:, k], self._levels[f, :, k], k)
@@ -68,7 +66,21 @@ class AdapterVA(Adapter):
 
     def steps(self) -> tuple[str, ...]:
         several = ("ensemble",) if len(self.table.members) > 1 else ()
-        return (*several, "smooth", "calibrate", "stack", *(("pool",) if self.pools else ()))
+        learnt = ("stack",) if self._nothing_is_shared() else ()
+        return (*several, "smooth", "calibrate", *learnt, *(("pool",) if self.pools else ()))
+
+    def _nothing_is_shared(self) -> bool:
+        """Whether held-out tracks can tell if the stacked member knows more than it has met.
+
+        Where several recordings make a group (a person), recordings of other groups may share something else
+        (the film): a member that recognises it gains on held-out groups, and fails on new films. So groups
+        must be single recordings, or several groupings be given, of which the choice shares none.
+        """
+        table = self.table
+        if len(table.groupings) > 1:
+            return not table.shares_to_choose
+        recordings = {sibling_group(t): g for t, g in zip(table.names, table.groups, strict=True)}
+        return len(set(recordings.values())) == len(recordings)
 
     def decisions(self, steps: Steps) -> list[Decision]:
         """Gains of level and movement and a move to the truth's mean, halfway or wholly; with a share of the

@@ -25,9 +25,10 @@ from scipy import stats as distributions
 from abaw_submit import metrics
 from abaw_submit.arrays import F32, F64
 from abaw_submit.postprocess.apply import apply_recipe
+from abaw_submit.postprocess.memory import memoize
 from abaw_submit.postprocess.recipe import Processing, Recipe
 from abaw_submit.postprocess.score_table import Folds, ScoreTable
-from abaw_submit.postprocess.search import Adapter, Steps, memoize
+from abaw_submit.postprocess.search import Adapter, Steps
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores
@@ -35,8 +36,7 @@ from abaw_submit.scores.files import Scores
 RULES = ("expected", "proven")
 # these can hardly do harm, so that any gain is taken; the others have to show one beyond its standard error
 CHEAP = frozenset({"ensemble", "smooth"})
-# what such a step gains elsewhere, and how that differs: decides where a corpus is too small to tell
-USUAL_GAIN, GAIN_SPREAD = 0.005, 0.02
+GAIN_SPREAD = 0.02  # how the gain of such a step differs between corpora; see `Adapter.usual_gain`
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,17 @@ class Rule:
     resamples: int = metrics.RESAMPLES
     seed: int = 0
 
-    def wanted(self, cheap: bool, error: float, groups: int, folds: int) -> float:
+    def wanted(self, usual: float | None, error: float, groups: int, folds: int) -> float:
         """The gain that a step must exceed, from the bootstrap's standard error of it.
+
+        A step that usually gains stays where the usual gain and the measured one, each weighted by how sure
+        it is, are above nothing together. The others, whose usual gain is None, must show theirs.
 
         The folds' fits share most of their tracks, so that their errors go together, which a bootstrap of the
         scored tracks cannot see; for "proven" the variance is enlarged for it (Nadeau and Bengio 2003).
         """
         if self.keep == "expected":
-            return self.min_gain + (-USUAL_GAIN * (error / GAIN_SPREAD) ** 2 if cheap else error)
+            return self.min_gain + (error if usual is None else -usual * (error / GAIN_SPREAD) ** 2)
         error *= np.sqrt(1 + folds / max(folds - 1, 1))
         return self.min_gain + float(distributions.t.ppf(1 - self.error_rate, max(groups - 1, 1))) * error
 
@@ -188,8 +191,8 @@ class Selector:
         groups = min(len({g for g, m in zip(one, mine, strict=True) if m}) for one in self.table.groupings)
         error = float(difference.std(ddof=1)) * np.sqrt(groups / max(groups - 1, 1))
         low, high = metrics.interval(difference)
-        cheap = step in CHEAP | self.search.cheap_steps
-        wanted = self.rule.wanted(cheap, error, groups, len(self.table.leave_one(folds)))
+        usual = self.search.usual_gain if step in CHEAP | self.search.cheap_steps else None
+        wanted = self.rule.wanted(usual, error, groups, len(self.table.leave_one(folds)))
         return Gain(step, here[0] - there[0], error, wanted, low, high)
 
     # ---- choosing ------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from abaw_submit.arrays import F64
 from abaw_submit.postprocess import calibration, ensemble
 from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.recipe import identity_recipe
-from abaw_submit.postprocess.search import Choice, Weighting
 from abaw_submit.postprocess.selection import Selection, Selector, row_statistics
+from abaw_submit.postprocess.ways import Choice, Weighting
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.files import Scores
 

@@ -24,12 +24,20 @@ def best_threshold(negatives: F64, positives: F64) -> tuple[int, float]:
     >>> best_threshold(np.array([5.0, 1, 0, 0]), np.array([0.0, 0, 0, 4]))
     (3, 1.0)
     """
+    places, best = best_thresholds(negatives[None], positives[None])
+    return int(places[0]), float(best[0])
+
+
+def best_thresholds(negatives: F64, positives: F64) -> tuple[Index, F64]:
+    """`best_threshold` of several tables of counts at once, (tables, bins)."""
     f1 = f1_at(negatives, positives)
-    best = f1.max()
-    where = np.flatnonzero(f1 >= best - 1e-12)
-    runs = np.split(where, np.flatnonzero(np.diff(where) > 1) + 1)
-    longest = max(runs, key=len)
-    return int(longest[len(longest) // 2]), float(best)
+    best = f1.max(axis=1)
+    place = np.arange(f1.shape[1])
+    ties = f1 >= best[:, None] - 1e-12
+    since = place - np.maximum.accumulate(np.where(ties, -1, place), axis=1)  # ties in a row up to here
+    last = since.argmax(axis=1)
+    length = since[np.arange(len(f1)), last]
+    return last - length + 1 + length // 2, best
 
 
 def plug_in(centres: F64, negatives: F64, positives: F64) -> float:
@@ -54,20 +62,22 @@ def plug_in(centres: F64, negatives: F64, positives: F64) -> float:
 
 
 def f1_at(negatives: F64, positives: F64) -> F64:
-    """F1 with the threshold at each bin's lower edge, (bins,)."""
-    tp = positives[::-1].cumsum()[::-1]
-    fp = negatives[::-1].cumsum()[::-1]
-    return np.asarray(2 * tp / np.maximum(tp + fp + positives.sum(), 1))
+    """F1 with the threshold at each bin's lower edge, (..., bins)."""
+    tp = positives[..., ::-1].cumsum(axis=-1)[..., ::-1]
+    fp = negatives[..., ::-1].cumsum(axis=-1)[..., ::-1]
+    return np.asarray(2 * tp / np.maximum(tp + fp + tp[..., :1], 1))
 
 
-def shift_to_half(scores: npt.ArrayLike, threshold: float) -> F64:
+def shift_to_half(scores: npt.ArrayLike, threshold: npt.ArrayLike) -> F64:
     """Move scores in [0, 1] monotonically so that `threshold` becomes 0.5; 0 and 1 stay.
+
+    Scores (rows, outputs) may have a threshold for each output.
 
     >>> shift_to_half([0.0, 0.1, 0.2, 0.6, 1.0], 0.2).round(3).tolist()
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
     p = np.clip(np.asarray(scores, np.float64), 0, 1)
-    t = min(max(threshold, 1e-6), 1 - 1e-6)
+    t = np.clip(np.asarray(threshold, np.float64), 1e-6, 1 - 1e-6)
     return np.asarray(np.where(p < t, 0.5 * p / t, 0.5 + 0.5 * (p - t) / (1 - t)))
 
 

@@ -12,10 +12,10 @@ from abaw_submit.errors import UserError
 from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.recipe import Column, identity_recipe
 from abaw_submit.postprocess.score_table import build, divide, grouping
-from abaw_submit.postprocess.search import Option, best_of
 from abaw_submit.postprocess.selection import Rule, Selector, row_statistics
 from abaw_submit.postprocess.settings import SelectSettings
 from abaw_submit.postprocess.stages import choose, make_search
+from abaw_submit.postprocess.ways import Option, best_of
 from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import AU, EXPR, VA
 
