@@ -2,6 +2,8 @@
 
     python bench/selection.py            # some ten minutes on an idle machine
     python bench/selection.py --task AU  # one task alone
+    python bench/selection.py --ours     # without the plain way
+    python bench/selection.py --plan     # `plan` for AU: five recipes chosen, scored and applied
     python bench/selection.py --part 4   # compare on a quarter of the rows
 
 The plain way is what one writes first: for every filter call SciPy on the columns of each track's (rows, 2)
@@ -15,11 +17,16 @@ from __future__ import annotations
 import argparse
 import resource
 import time
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage, signal
 
 from abaw_submit import metrics
+from abaw_submit.corpus.annotations import Annotation
+from abaw_submit.planning.compare import build_plan
+from abaw_submit.planning.fold_scores import FoldScores
+from abaw_submit.planning.settings import PlanSettings
 from abaw_submit.postprocess.score_table import build
 from abaw_submit.postprocess.selection import Rule, Selector
 from abaw_submit.postprocess.settings import STEPS
@@ -75,6 +82,22 @@ def ours(members, truth) -> tuple[float, int]:
     selector = Selector(search, STEPS, Rule(resamples=RESAMPLES))
     summary = summarise(selector, selector.run(members), members)
     return summary["chosen"]["cross_fitted"], len(search.filters)
+
+
+def plan(members, truth) -> tuple[float, int]:
+    """Five folds of each member, and test scores of a third of the tracks under other names."""
+    task = next(iter(members.values())).task
+    tracks = sorted(truth)
+    folds = {}
+    for name, scores in members.items():
+        test = Scores(task, {f"new_{t}": scores[t] for t in tracks[::3]})
+        parts = [Scores(task, {t: scores[t] for t in tracks[k::FOLDS]}) for k in range(FOLDS)]
+        folds[name] = [FoldScores(str(k), part, test, paths=(Path(), Path())) for k, part in enumerate(parts)]
+    annotations = {t: Annotation(t, task, v, ok, None, None) for t, (v, ok) in truth.items()}
+    rows = {f"new_{t}": len(truth[t][0]) for t in tracks[::3]}
+    settings = PlanSettings(group=(".*",), resamples=RESAMPLES)
+    found = build_plan(task, folds, annotations, rows, settings)
+    return found.candidates[0].score.total, 0
 
 
 def plain(members, truth) -> tuple[float, int]:
@@ -143,7 +166,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", type=int, default=1, help="compare on 1/PART of the rows")
     parser.add_argument("--task", choices=["AU", "EXPR", "VA"])
+    parser.add_argument("--ours", action="store_true", help="leave out the plain way")
+    parser.add_argument("--plan", action="store_true", help="only `plan`, for AU")
     options = parser.parse_args()
+    if options.plan:
+        timed("plan AU, 5 members, 450000 rows, 105 tracks", plan, *classes(AU, 450_000, 105, 5))
+        return
     for task, count, tracks in ((AU, 450_000, 105), (EXPR, 280_000, 70)):
         if options.task in (None, task.name):
             label = f"select {task.name}, 5 members, {count} rows, {tracks} tracks"
@@ -153,6 +181,8 @@ def main() -> None:
     size = f"{ROWS} rows, {TRACKS} tracks"
     timed(f"select, 1 member, {size}", ours, *corpus(ROWS, TRACKS, 1))
     timed(f"select, 3 members, {size}", ours, *corpus(ROWS, TRACKS, 3))
+    if options.ours:
+        return
     rows = ROWS // options.part
     small = corpus(rows, TRACKS, 1)
     mine = timed(f"select, 1 member, {rows} rows", ours, *small)

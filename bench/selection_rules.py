@@ -1,19 +1,20 @@
 """What a rule for choosing recipes gains on tracks it has not seen, over simulated validation sets.
 
-    python bench/selection_rules.py                    # eight settings of AU and EXPR, four of VA, 24 corpora each
+    python bench/selection_rules.py              # eight settings of AU and EXPR, four of VA, 24 corpora each
     python bench/selection_rules.py --corpora 4 --rule proven --task EXPR
     python bench/selection_rules.py --task AU --setting members --first 12 --corpora 12 --save parts.jsonl
-    python bench/selection_rules.py --show parts.jsonl # long runs in parts
+    python bench/selection_rules.py --show parts.jsonl  # long runs in parts
 
 Each corpus has 70 labelled tracks, as the official validation sets do, and three more corpora of 70 on which
 the chosen recipe is scored: of the same size, because the F1 of few tracks is biased. The settings differ in
-what there is to gain: nothing (errors as slow as the truth itself, thresholds and spread right), jitter (errors
-independent from row to row), priors (thresholds, class priors, or level and spread wrong), and members (four of
-unequal use, with jitter).
+what there is to gain: nothing (errors as slow as the truth itself, thresholds and spread right), jitter
+(errors independent from row to row), priors (thresholds, class priors, or level and spread wrong), and
+members (four of unequal use, with jitter).
 
-"gain" is the score of the recipe on the new tracks less that of the plain mean of the members; "oracle" is the
-gain of the set of steps that does best in that setting, over all its corpora, known only afterwards; "bias" is the
-nested gain less the gain on the new tracks, which an honest one has at zero. Standard errors in brackets.
+"gain" is the score of the recipe on the new tracks less that of the plain mean of the members; "oracle" is
+the gain of the set of steps that does best in that setting, over all its corpora, known only afterwards;
+"bias" is the nested gain less the gain on the new tracks, which an honest one has at zero. Standard errors in
+brackets.
 """
 
 from __future__ import annotations

@@ -229,9 +229,9 @@ def select_text(summary: dict[str, Any], out: Path) -> str:
     for test in summary["tests"]:
         final[test["step"]] = test  # the last time a step was tried decides
     for step, test in final.items():
-        verdict = "kept" if step in summary["steps_kept"] else "dropped"
+        verdict = summary.get("verdicts", {}).get(step, "")
         lines.append(
-            f"{step:<10} {verdict:<8} gain {test['gain']:+.4f} given the other steps;"
+            f"{step:<10} {verdict:<16} gain {test['gain']:+.4f} given the other steps;"
             f" wanted {test['wanted']:.4f}"
         )
     lines.append("")

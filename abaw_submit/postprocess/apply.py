@@ -55,7 +55,7 @@ def apply_recipe(recipe: Recipe, members: Mapping[str, Scores], progress: Progre
         )
     tracks = check_members(task, {m: members[m] for m in used})
     scores = {m: members[m] for m in used}
-    parts = batches({t: len(members[used[0]][t]) for t in tracks})
+    parts = batches({t: len(members[used[0]][t]) for t in tracks}, BATCH_ROWS)
     moves = (
         pool_moves(recipe, scores, parts) if any(c.pooled for p in recipe.averaged for c in p.columns) else {}
     )
@@ -70,7 +70,7 @@ def apply_recipe(recipe: Recipe, members: Mapping[str, Scores], progress: Progre
     return Scores(task, out)
 
 
-def batches(rows: Mapping[str, int], most: int = BATCH_ROWS) -> list[list[str]]:
+def batches(rows: Mapping[str, int], most: int) -> list[list[str]]:
     """Tracks in runs of about as many rows; a longer track stands alone.
 
     >>> batches({"a": 3, "b": 4, "c": 9, "d": 1}, most=8)
@@ -228,7 +228,10 @@ def decided(task: Task, columns: Sequence[Column], mixed: F64) -> F64:
     if task.decision is Decision.CLIP:
         level = mixed.mean(axis=0)
         gains = np.array([[c.level_gain, c.movement_gain, c.offset] for c in columns]).T
-        return np.asarray(gains[2] + gains[0] * level + gains[1] * (mixed - level))
+        out = np.asarray(gains[2] + gains[0] * level + gains[1] * (mixed - level))
+        for k, c in enumerate(columns):
+            out[:, k] = np.interp(out[:, k], *c.curve) if c.curve else out[:, k]
+        return out
     mixed = np.clip(mixed, 0, 1)  # a Savitzky-Golay filter overshoots
     if task.decision is Decision.ARGMAX:
         bias = np.array([c.bias for c in columns])

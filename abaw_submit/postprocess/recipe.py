@@ -3,9 +3,10 @@
 A recipe is several processings whose results are averaged: the one fitted on all tracks, and those fitted
 without each fold. Each does, per output, in this order: fill missing rows; smooth each member; rank, if
 asked; weighted mean, with the stacked member's level on top; draw the track's level to that of the tracks it
-shares something with; scale the level and the movement around it; move the decision to its default place.
-After the mean of all, no run is shorter than `min_run_rows`. What comes out are scores on which the task's
-default decision (0.5, argmax, clip) is the chosen one. `recipe_json` writes and reads it, `apply` uses it."""
+shares something with; scale the level and the movement around it, and bend it, if asked; move the decision
+to its default place. After the mean of all, no run is shorter than `min_run_rows`. What comes out are scores
+on which the task's default decision (0.5, argmax, clip) is the chosen one. `recipe_json` writes and reads it,
+`apply` uses it."""
 
 from __future__ import annotations
 
@@ -37,6 +38,7 @@ class Column:
         offset: VA: added at the end.
         level_gain: VA: what a track's mean is multiplied by.
         movement_gain: VA: what the movement around it is multiplied by.
+        curve: VA: knots (scores, values) of a rising curve that is applied last; else empty.
         threshold: AU: what counts as present.
         bias: EXPR: added to the log score.
     """
@@ -50,6 +52,7 @@ class Column:
     offset: float = 0.0
     level_gain: float = 1.0
     movement_gain: float = 1.0
+    curve: tuple[tuple[float, ...], ...] = ()
     threshold: float = 0.5
     bias: float = 0.0
 
@@ -124,6 +127,10 @@ def validate(recipe: Recipe, where: str = "recipe") -> None:
                 raise UserError(f"{here}: weights sum to {weights.sum():.4g}; expected 1.")
             if column.knots and len(column.knots) != number:
                 raise UserError(f"{here}: {len(column.knots)} sets of knots for {number} members.")
+            if column.curve:
+                x, y = (np.asarray(side, np.float64) for side in column.curve)
+                if len(x) != len(y) or len(x) < 2 or (np.diff(x) <= 0).any() or (np.diff(y) < 0).any():
+                    raise UserError(f"{here}: curve; expected as many rising values as rising scores.")
             if column.stacked and processing.stack is None:
                 raise UserError(f"{here}: uses a stacked member, but the recipe holds none.")
             try:

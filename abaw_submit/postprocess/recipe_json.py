@@ -100,6 +100,7 @@ def _processing(value: Mapping[str, Any], outputs: Sequence[str], where: str) ->
 def _column(value: dict[str, Any]) -> Column:
     filters = FilterPair(parse_filter(value.pop("before", "none")), parse_filter(value.pop("after", "none")))
     knots = tuple(tuple(float(x) for x in k) for k in value.pop("knots", ()))
+    curve = tuple(tuple(float(x) for x in side) for side in value.pop("curve", ()))
     weights = tuple(float(w) for w in value.pop("weights"))
     pool = str(value.pop("pool", ""))
-    return Column(weights, filters, knots, pool=pool, **{k: float(v) for k, v in value.items()})
+    return Column(weights, filters, knots, pool=pool, curve=curve, **{k: float(v) for k, v in value.items()})

@@ -26,6 +26,7 @@ class AdapterAU(Adapter):
     """See `search.Adapter`; every action unit is a group."""
 
     output_groups = tuple((k,) for k in range(12))
+    cheap_steps = frozenset({"threshold"})  # two numbers, or a mean over resamples
 
     def steps(self) -> tuple[str, ...]:
         several = ("ensemble",) if len(self.table.members) > 1 else ()

@@ -27,6 +27,7 @@ class AdapterEXPR(Adapter):
     """See `search.Adapter`; all classes are one group."""
 
     output_groups = (tuple(range(8)),)
+    cheap_steps = frozenset({"threshold"})  # a mean over resamples, at a strength that is cross-fitted
 
     def steps(self) -> tuple[str, ...]:
         several = ("ensemble",) if len(self.table.members) > 1 else ()

@@ -24,8 +24,10 @@ from scipy import stats as distributions
 
 from abaw_submit import metrics
 from abaw_submit.arrays import F32, F64
+from abaw_submit.decisions import Decision
 from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.memory import memoize
+from abaw_submit.postprocess.monotone import bend
 from abaw_submit.postprocess.recipe import Processing, Recipe
 from abaw_submit.postprocess.score_table import Folds, ScoreTable
 from abaw_submit.postprocess.search import Adapter, Steps
@@ -44,8 +46,8 @@ class Rule:
     """When a step is kept.
 
     Attributes:
-        keep: "expected": smoothing and ensembling if they gain anything, the others if they gain more than
-            one bootstrap standard error. "proven": every step only if its gain is significant.
+        keep: "expected": if a step may be expected to gain, or, if it does not usually gain, for more
+            than one bootstrap standard error. "proven": every step only if its gain is significant.
         error_rate: "proven": probability of keeping a step that gains nothing; one-sided.
         min_gain: gain in the official score that is wanted beyond that.
         resamples: bootstrap resamples over groups of tracks.
@@ -124,12 +126,22 @@ class Selector:
         steps: steps wanted; those that mean nothing here are left out.
         rule: when a step is kept.
         average: whether a recipe averages the fits without each fold, or is one fit.
+        monotone: VA: whether each fit ends in a monotone curve. The choice of steps is made without it; the
+            nested score has it.
     """
 
-    def __init__(self, search: Adapter, steps: Iterable[str], rule: Rule, average: bool = True) -> None:
+    def __init__(
+        self,
+        search: Adapter,
+        steps: Iterable[str],
+        rule: Rule,
+        average: bool = True,
+        monotone: bool = False,
+    ) -> None:
         wanted = set(steps)
         self.search, self.rule, self.average = search, rule, average
         self.table: ScoreTable = search.table
+        self.monotone = monotone and search.table.task.decision is Decision.CLIP
         self.steps = tuple(s for s in search.steps() if s in wanted)
         self.all_folds = self.table.all_folds
 
@@ -231,6 +243,8 @@ class Selector:
         averaged: list[Processing] = [
             self.search.processing(self.search.choose(part, steps, allowed), part) for part in sets
         ]
+        if self.monotone:
+            averaged = [bend(one, self.table, part) for one, part in zip(averaged, sets, strict=True)]
         table = self.table
         return Recipe(table.task.name, table.members, tuple(averaged), kept, rate_hz=table.rate_hz, **more)
 

@@ -28,14 +28,17 @@ class SelectSettings(Settings):
     steps: str = setting(",".join(STEPS), "Steps to try; those that mean nothing for a task are skipped.")
     rule: str = setting(
         "expected",
-        "When a step stays. expected: smoothing and ensembling if they gain at all, the others if more than"
-        " one standard error. proven: only if the gain is significant.",
+        "When a step stays. expected: if it may be expected to gain; the priors of EXPR and the stacked"
+        " member if they gain more than one standard error. proven: only if the gain is significant.",
         choices=("expected", "proven"),
     )
     error_rate: float = setting(
         0.05, "For --rule proven: how often a step that gains nothing may be kept.", ge=0.0001, le=0.5
     )
     average: bool = setting(True, "Average the recipe with those fitted without each fold.")
+    monotone: bool = setting(
+        False, "VA: bend what comes out along a rising curve (isotonic) that is fitted to the truth."
+    )
     min_gain: float = setting(0.0, "Gain in the official score a step must show beyond that.")
     filters: int = setting(0, "Number of filters to try; 0: 60 for VA, 32 for AU and EXPR.", ge=0, le=2000)
     longest_rows: int = setting(601, "The longest window tried, in rows.", ge=3, le=100_001)

@@ -87,7 +87,7 @@ def choose(
     shared = pools.candidates(settings.pool, settings.group, table.names)
     search = make_search(table, settings.filters, settings.longest_rows, progress, shared)
     rule = Rule(settings.rule, settings.error_rate, settings.min_gain, settings.resamples, settings.seed)
-    selector = Selector(search, settings.step_names(), rule, settings.average)
+    selector = Selector(search, settings.step_names(), rule, settings.average, settings.monotone)
     return selector, selector.run(dict(members), progress, min_run_rows=settings.min_run)
 
 

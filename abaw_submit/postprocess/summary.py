@@ -10,6 +10,7 @@ import numpy as np
 
 from abaw_submit import metrics
 from abaw_submit.arrays import F64
+from abaw_submit.decisions import Decision
 from abaw_submit.postprocess import calibration, ensemble
 from abaw_submit.postprocess.apply import apply_recipe
 from abaw_submit.postprocess.recipe import identity_recipe
@@ -48,6 +49,7 @@ def summarise(
         "rule": dataclasses.asdict(rule),
         "steps_tried": list(selector.steps),
         "steps_kept": list(selection.recipe.steps),
+        "verdicts": verdicts(selector, selection),
         "nothing": {"score": before[0], "interval": metrics.interval(before[1])},
         "best_member": _best_member(selector),
         "chosen": _row(best_score(m.task, best), _sampled(selector, fair), before),
@@ -68,6 +70,18 @@ def summarise(
         "track_gains": _track_gains(selector, raw, fair),
         "reliability": _reliability(selector, members, selection),
     }
+
+
+def verdicts(selector: Selector, selection: Selection) -> dict[str, str]:
+    """What became of each step that was tried, in a word or two: a late step takes the place of others."""
+    kept = set(selection.recipe.steps)
+    found = {t.step: "kept" if t.step in kept else "dropped" for t in selection.tests}
+    last = {t.step: t for t in selection.tests}
+    for late, others in selector.search.late_steps.items():
+        for step in others & set(last) if late in kept else ():
+            if last[step].kept:
+                found[step] = f"replaced by {late}"
+    return found
 
 
 def best_score(task: Any, stats: F64) -> float:
@@ -216,7 +230,8 @@ def _reliability(selector: Selector, members: Mapping[str, Scores], selection: S
     both = {"before": plain, "after": selection.crossfit}
     out: dict[str, Any] = {}
     for k, name in enumerate(m.task.columns):
-        column = m.truth[m.valid, 0] == k if m.task.name == "EXPR" else m.truth[m.valid, k]
+        argmax = m.task.decision is Decision.ARGMAX
+        column = m.truth[m.valid, 0] == k if argmax else m.truth[m.valid, k]
         out[name] = {
             when: calibration.reliability(np.concatenate([s[t][:, k] for t in m.names])[m.valid], column)
             for when, s in both.items()

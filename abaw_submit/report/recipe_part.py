@@ -36,7 +36,7 @@ def _steps(choice: dict[str, Any]) -> list[Block]:
     cells = [
         [
             step,
-            "kept" if step in choice["steps_kept"] else "dropped",
+            choice.get("verdicts", {}).get(step, ""),
             f"{test['gain']:+.4f}",
             f"{test['wanted']:.4f}",
             f"{test['low']:+.4f} … {test['high']:+.4f}",

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from abaw_submit import metrics
 from abaw_submit.errors import UserError
-from abaw_submit.postprocess.apply import apply_recipe
+from abaw_submit.postprocess.apply import apply_recipe, batches
 from abaw_submit.postprocess.pools import candidates, name_fields, pool_means, pool_of
 from abaw_submit.postprocess.recipe import Column, Processing, Recipe
+from abaw_submit.postprocess.search_va import AdapterVA
+from abaw_submit.postprocess.selection import Gain
 from abaw_submit.postprocess.settings import SelectSettings
+from abaw_submit.postprocess.smoothing import Filter, FilterPair
 from abaw_submit.postprocess.stages import choose
+from abaw_submit.postprocess.summary import verdicts
 from abaw_submit.scores.files import Scores
 from abaw_submit.tasks import VA
 
@@ -75,6 +80,51 @@ def test_levels_are_drawn_to_their_pools_and_movement_stays():
     for track in ("x_1", "y_1"):
         np.testing.assert_allclose(got[track], a[track] - a[track].mean(axis=0) + shared, atol=1e-5)
     np.testing.assert_allclose(got["x_2"], a["x_2"], atol=1e-5)  # it shares with none
+
+
+def test_a_set_that_is_gone_through_in_batches_gives_the_same(monkeypatch):
+    """Pools reach across batches, and a track without a member stands beside others that have it."""
+    r = np.random.default_rng(3)
+    names = [f"p{p}_f{f}" for p in range(4) for f in range(3)]
+    a, b = (
+        {t: r.uniform(-0.5, 0.5, (20 + k, 2)).astype(np.float32) for k, t in enumerate(names)} for _ in "ab"
+    )
+    b["p1_f1"][:] = np.nan
+    a["p2_f2"][3:6] = np.nan
+    smooth = FilterPair(Filter("median", 3), Filter("gaussian", 2))
+    columns = (Column((0.3, 0.7), smooth, pool=r"_(f\d)", pooled=0.5), Column((0.5, 0.5), smooth))
+    recipe = Recipe("VA", ("a", "b"), (Processing(columns), Processing((columns[1], columns[0]))))
+    members = {"a": Scores(VA, a), "b": Scores(VA, b)}
+    whole = apply_recipe(recipe, members)
+    monkeypatch.setattr("abaw_submit.postprocess.apply.BATCH_ROWS", 25)
+    parted = apply_recipe(recipe, members)
+    for track in names:
+        np.testing.assert_array_equal(parted[track], whole[track])
+    # the track that b lacks is a alone, as far as its movement goes
+    alone = smooth.run(a["p1_f1"][:, 1].astype(float), 30)
+    got = (whole["p1_f1"][:, 1] - whole["p1_f1"][:, 1].mean(), alone - alone.mean())
+    np.testing.assert_allclose(*got, atol=2e-6)
+
+
+def test_tracks_are_put_into_batches_in_order_and_none_is_lost():
+    rows = {f"t{k}": n for k, n in enumerate([5, 50, 3, 3, 3, 1])}
+    parts = batches(rows, 8)
+    assert [t for part in parts for t in part] == list(rows)
+    assert all(sum(rows[t] for t in part) <= 8 for part in parts if len(part) > 1)
+
+
+def test_a_step_whose_place_a_pool_took_is_not_said_to_be_dropped():
+    def gain(step, measured):
+        return Gain(step, gain=measured, error=0.01, wanted=0.0, low=-0.1, high=0.1)
+
+    recipe = Recipe("VA", ("a",), (Processing((Column((1.0,)),) * 2),), steps=("calibrate", "pool"))
+    search = SimpleNamespace(late_steps=AdapterVA.late_steps)
+    tests = [gain("smooth", -0.2), gain("calibrate", 0.1), gain("stack", 0.1), gain("pool", 0.2)]
+    told = verdicts(SimpleNamespace(search=search), SimpleNamespace(recipe=recipe, tests=tests))
+    assert told == {"smooth": "dropped", "calibrate": "kept", "stack": "replaced by pool", "pool": "kept"}
+    tests[2] = gain("stack", -0.1)  # it had failed by itself
+    told = verdicts(SimpleNamespace(search=search), SimpleNamespace(recipe=recipe, tests=tests))
+    assert told["stack"] == "dropped"
 
 
 def test_pools_and_their_means():

@@ -217,6 +217,31 @@ def test_members_as_good_as_each_other_stay_equal_or_nearly(corpus):
     assert weights.min() > 0.15
 
 
+@pytest.mark.parametrize(
+    ("tracks", "groups", "tried"),
+    [
+        (20, (".*",), True),
+        (80, (r"(\d)$",), False),
+        (80, (r"(\d)$", r"^t0(\d)"), True),
+        (40, (r"(\d)$", r"^t0(\d)"), False),  # four films: the choice has to share them
+    ],
+)
+def test_the_stacked_member_is_tried_only_where_held_out_tracks_share_nothing(corpus, tracks, groups, tried):
+    """People are the last digit, films the tens: several people may see a film, which it would know again."""
+    members, truth = corpus(VA, {"a": 0.6}, tracks=tracks, rows=20)
+    table = build(VA, members, truth, folds=4, group=[grouping(g) for g in groups], rate_hz=30)
+    assert ("stack" in make_search(table, 2, 11).steps()) is tried
+
+
+def test_a_step_that_usually_gains_is_dropped_only_if_the_corpus_is_sure():
+    rule = Rule()
+    assert rule.wanted(None, error=0.01, groups=20, folds=5) == 0.01
+    little, much = (rule.wanted(0.005, error, groups=20, folds=5) for error in (0.001, 0.04))
+    assert -1e-4 < little < 0
+    assert much == pytest.approx(-0.02)
+    assert Rule("proven").wanted(0.005, 0.01, 20, 5) > 0.01
+
+
 # ---- folds and groups ----------------------------------------------------------------------------------
 
 
