@@ -201,25 +201,23 @@ def _stacked(processing: Processing, names: Sequence[str], filled: Mapping[str, 
 def mix(column: Column, parts: Sequence[F64 | None], level: F64 | float = 0.0) -> F64:
     """The weighted mean of the smoothed members of one output, (rows,). Where a member is NaN, or None, it
     has nothing: the others stand in."""
-    total: F64 | float = 0.0
-    weight: F64 | float = 0.0
+    rows = next(len(p) for p in parts if p is not None)
+    total, weight = np.zeros(rows), np.zeros(rows)
     for k, values in enumerate(parts):
         if column.weights[k] == 0 or values is None:
             continue
         ranked = rank_level(values, column.knots, k) if column.knots else values
         lacking = np.isnan(ranked)
         if lacking.any():
-            total = total + column.weights[k] * np.where(lacking, 0.0, ranked)
-            weight = weight + column.weights[k] * ~lacking
+            total += column.weights[k] * np.where(lacking, 0.0, ranked)
+            weight += column.weights[k] * ~lacking
         else:
-            total, weight = total + column.weights[k] * ranked, weight + column.weights[k]
-    if np.ndim(weight) == 0:
-        mean = total / weight if weight and abs(weight - 1) > 1e-9 else total
-    else:
-        mean = np.where(weight > 0, total / np.maximum(weight, 1e-12), np.nan)
-    if np.ndim(mean) == 0:
-        mean = np.full(next(len(p) for p in parts if p is not None), np.nan)
-    return np.asarray(mean + column.stacked * level)
+            total += column.weights[k] * ranked
+            weight += column.weights[k]
+    uneven = np.abs(weight - 1) > 1e-9
+    if uneven.any():
+        total[uneven] /= np.where(weight[uneven] > 0, weight[uneven], np.nan)
+    return np.asarray(total + column.stacked * level)
 
 
 def decided(task: Task, columns: Sequence[Column], mixed: F64) -> F64:
@@ -230,7 +228,7 @@ def decided(task: Task, columns: Sequence[Column], mixed: F64) -> F64:
         gains = np.array([[c.level_gain, c.movement_gain, c.offset] for c in columns]).T
         out = np.asarray(gains[2] + gains[0] * level + gains[1] * (mixed - level))
         for k, c in enumerate(columns):
-            out[:, k] = np.interp(out[:, k], *c.curve) if c.curve else out[:, k]
+            out[:, k] = np.interp(out[:, k], c.curve[0], c.curve[1]) if c.curve else out[:, k]
         return out
     mixed = np.clip(mixed, 0, 1)  # a Savitzky-Golay filter overshoots
     if task.decision is Decision.ARGMAX:

@@ -108,7 +108,8 @@ class AdapterEXPR(Adapter):
 
     @memoize
     def _bagged(self, filter: int, weights: Floats, folds: Folds) -> F64:
-        """The mean of the best biases over resamples of groups, (classes,)."""
+        """The mean of the best biases over resamples of groups, (classes,), each drawn to nothing so far as
+        the resamples differ in it: a rare class's bias rests on a few tracks."""
         tracks = np.flatnonzero(self.table.tracks_in(folds))
         drawn = bootstrap_counts([self.table.groups[t] for t in tracks], BAGS, seed=0).astype(np.int64)
         log, found = self._log(filter, weights), []
@@ -118,4 +119,5 @@ class AdapterEXPR(Adapter):
             rows = np.repeat(np.arange(len(self.rows)), one[self.track])
             rows = rows[:: max(len(rows) // _FIT_ROWS, 1)]
             found.append(thresholds.fit_bias(log[:, rows].T.astype(np.float64), self._classes()[rows]))
-        return np.asarray(np.mean(found, axis=0))
+        mean, noise = np.mean(found, axis=0), np.var(found, axis=0, ddof=1)
+        return np.asarray(mean * mean**2 / np.maximum(mean**2 + noise, 1e-12))
