@@ -143,14 +143,18 @@ def draw(image: U8, watched: Watched, k: int, scale: float) -> U8:
     ledger, unit = watched.ledger, max(image.shape[:2]) / 640
     found = bool(ledger.found[k])
     x, y, w, h = (round(float(v[k]) * scale) for v in (ledger.x, ledger.y, ledger.w, ledger.h))
-    if w and h:
+    boxed = bool(w and h)
+    if boxed:
         cv2.rectangle(
             image, (x, y), (x + w, y + h), BOX if found else LOST, max(1, round(2 * unit)), cv2.LINE_AA
         )
     if "EXPR" in watched.scores:
         row = watched.scores["EXPR"][k]
         best = int(row.argmax())
-        _label(image, f"{EXPR.columns[best]} {row[best]:.0%}", max(4, x), max(round(20 * unit), y - 6), unit)
+        text, line = f"{EXPR.columns[best]} {row[best]:.0%}", round(20 * unit)
+        # without a box it stands below the words "no face"
+        left, line = (max(4, x), max(line, y - 6)) if boxed else (round(8 * unit), 2 * line + 4)
+        _label(image, text, left, line, unit)
     if "AU" in watched.scores:
         _units(image, watched.scores["AU"][k], unit)
     if "VA" in watched.scores:

@@ -103,6 +103,9 @@ def test_published_scores_are_beside_and_not_called_comparable_on_another_corpus
     task = part(found, AU)
     section = scores_section(board(task, whole_run / "annotations", crossfitted(task)), results["AU"])
     text = json.dumps([b.rows if isinstance(b, Table) else b.spec for b in section.blocks])
+    drawn = json.dumps(section.blocks[0].spec)
+    assert "published" not in drawn
+    assert "this run" in drawn
     assert "0.365" in text  # the organisers' baseline on the test set
     assert "not scores to be compared" in " ".join(b.caption for b in section.blocks)
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import av
 import click
@@ -169,6 +170,22 @@ def test_show_says_what_the_stages_say_one_by_one(make_video, make_crops, sound,
     rows = list(csv.DictReader(io.StringIO((tmp_path / "new.csv").read_text())))
     shown = np.array([[float(r["valence"]), float(r["arousal"])] for r in rows])
     assert shown == pytest.approx(expected, abs=6e-5)  # four decimals
+
+
+def test_without_a_face_the_words_stand_below_each_other(monkeypatch):
+    placed = {}
+    monkeypatch.setattr(
+        "abaw_submit.report.overlay._label", lambda image, text, x, y, unit: placed.setdefault(text, (x, y))
+    )
+    watched = watched_of("x.mp4", 5, found=False)
+    nowhere = np.zeros(5)
+    ledger = replace(watched.ledger, x=nowhere, y=nowhere, w=nowhere, h=nowhere)
+    draw(np.zeros((360, 640, 3), np.uint8), replace(watched, ledger=ledger), 3, 1.0)
+    (x, y), (other_x, other_y) = placed.values()
+    assert "no face" in placed
+    assert len(placed) == 2
+    assert x == other_x
+    assert abs(y - other_y) >= 16
 
 
 def test_what_cannot_be_shown_is_said(make_video, tmp_path, monkeypatch):
