@@ -90,7 +90,7 @@ def read_toml(path: Path | str) -> dict[str, Any]:
         UserError: it cannot be read as TOML.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except RecursionError:
         raise UserError(f"{path} is nested too deeply to be read.") from None
     except UnicodeDecodeError as error:

@@ -171,6 +171,11 @@ class Layout:
         return self.submissions / "report.html"
 
     @property
+    def score_table(self) -> Path:
+        """The scores of the run, as `report --table` prints them."""
+        return self.submissions / "scores.txt"
+
+    @property
     def stages(self) -> Path:
         """What the graph knows of each of its jobs: stamps, states, logs, the plan."""
         return self.work / "stages"
@@ -181,9 +186,14 @@ class Layout:
         return self.stages / "state"
 
     @property
-    def plan(self) -> Path:
-        """The plan of the last run."""
-        return self.stages / "plan.json"
+    def graph(self) -> Path:
+        """What the last run told its jobs (`workflow.graph`)."""
+        return self.stages / "graph.json"
+
+    @property
+    def config(self) -> Path:
+        """The config as it was when the last run began: what its jobs read."""
+        return self.stages / "config.toml"
 
     @property
     def owned(self) -> tuple[Path, ...]:

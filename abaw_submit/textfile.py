@@ -84,9 +84,16 @@ def convert(value: Any, shape: Any, where: str) -> Any:
         UserError: a part of it is of a type that does not fit (which part of `where`).
     """
     try:
-        return msgspec.convert(value, shape)
+        return msgspec.convert(value, shape, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise UserError(f"{where}: {error}.".replace("`", "")) from None
+
+
+def _path(shape: type, value: Any) -> Path:
+    """A path is a text in JSON."""
+    if shape is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"no {shape} in JSON")
 
 
 def fits(value: Any, shape: Any) -> bool:

@@ -87,9 +87,7 @@ def _fill_in(ctx: click.Context, param: click.Parameter, path: Path | None) -> N
     ctx.meta[CONFIG_USED] = path
     options = {p.name: p for p in ctx.command.params if p.name and p is not param}
     variants = {v.lower() for name in _VARIANT_OPTIONS if name in options for v in _names(options[name])}
-    section = read_section(
-        path, str(ctx.info_name), known=options, variants=variants, sections=[*COMMANDS, "run"]
-    )
+    section = read_section(path, str(ctx.info_name), known=options, variants=variants, sections=COMMANDS)
     for where, key, value in section.labelled():
         problem = _misfit(options[key], value, ctx)
         if problem:

@@ -9,14 +9,14 @@ import click
 from abaw_submit.errors import ProblemsFound
 
 if TYPE_CHECKING:
-    from abaw_submit.workflow.plan import Plan
+    from abaw_submit.workflow.graph import Graph
 
 
 # never chosen unasked: another precision is another result, and a trial may end otherwise the next time
 BF16 = 'extraction in bfloat16: {:.1f} times as fast here; [extract] precision = "bf16" takes it'
 
 
-def show_cost(plan: Plan) -> None:
+def show_cost(graph: Graph) -> None:
     """Print the cost by the rates of an H100, and by those of a short trial here.
 
     Raises:
@@ -26,11 +26,11 @@ def show_cost(plan: Plan) -> None:
     from abaw_submit.workflow.rates import H100, measure_rates
     from abaw_submit.workflow.sizes import encoder_size, needs
 
-    if needs(plan.config, plan.run) is None:
+    if needs(graph.config, graph.run) is None:
         raise ProblemsFound("The cost is not known before the annotations and templates are there.")
-    size = encoder_size(read_toml(plan.config))
+    size = encoder_size(read_toml(graph.config))
     for rates, how in ((H100.for_size(size), "as measured before"), (measure_rates(size), "a short trial")):
-        found = needs(plan.config, plan.run, rates)
+        found = needs(graph.config, graph.run, rates)
         assert found is not None
         click.echo(
             f"# {rates.machine}, {how}: {rates.finetune:,.0f} pictures/s learnt,"

@@ -33,9 +33,10 @@ def doctor(config: Path | None, disk: Path, as_json: bool) -> None:
     if config is not None:
         from abaw_submit.cli.resolve import resolve_settings
         from abaw_submit.workflow.layout import RunLayout
-        from abaw_submit.workflow.run_checks import examine_run, look_into_weights
+        from abaw_submit.workflow.run_checks import examine_run
         from abaw_submit.workflow.settings import load_run
         from abaw_submit.workflow.sizes import needs
+        from abaw_submit.workflow.weight_checks import look_into_weights
 
         findings += look_into_weights(examine_run(config))
         try:

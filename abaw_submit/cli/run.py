@@ -19,7 +19,7 @@ from abaw_submit.errors import ProblemsFound, UserError
 from abaw_submit.workflow.units import TARGETS, last_target
 
 if TYPE_CHECKING:
-    from abaw_submit.workflow.plan import Plan
+    from abaw_submit.workflow.graph import Graph
     from abaw_submit.workflow.units import Unit
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,26 +93,26 @@ def run(
     from abaw_submit.workflow.units import target_units
 
     began = time.monotonic()
-    plan = make_plan(config, replaced, gpus=gpus, cluster=bool(profile))
-    units = target_units(plan.layout, "submission" if target == "check" else target)
+    graph = make_graph(config, replaced, gpus=gpus, cluster=bool(profile))
+    units = target_units(graph.layout, "submission" if target == "check" else target)
     if draw is not None:
-        _draw(plan, units, draw)
+        _draw(graph, units, draw)
         return
     if cost and not dry_run:
         raise click.UsageError("--cost goes with --dry-run.")
     if dry_run:
-        _show_plan(plan, units, target)
+        _show_plan(graph, units, target)
         if cost:
             from abaw_submit.cli.cost import show_cost
 
-            show_cost(plan)
+            show_cost(graph)
         return
-    options = Options(jobs or plan.run.side_by_side, profile or "", retry_failed, verbose)
-    outcome = carry_out(plan, units, options, say=_say, check=lambda due: check_run(plan, due, _say))
+    options = Options(jobs or graph.run.side_by_side, profile or "", retry_failed, verbose)
+    outcome = carry_out(graph, units, options, say=_say, check=lambda due: check_run(graph, due, _say))
     if table and not outcome.failed and not outcome.trouble:
-        _table(plan)
+        _table(graph, made=target == "report")
     if target == "check" and not outcome.failed and not outcome.trouble:
-        _check(plan)
+        _check(graph)
     for unit, lost in outcome.lost.items():
         names = ", ".join(item for item, _ in lost[:_SHOWN]) + (", …" if len(lost) > _SHOWN else "")
         click.echo(f"{unit.label}: {len(lost)} items failed ({names}): {lost[0][1]}", err=True)
@@ -121,13 +121,13 @@ def run(
     if outcome.failed:
         names = ", ".join(unit.label for unit in outcome.failed)
         raise ProblemsFound(
-            f"{len(outcome.failed)} jobs failed: {names}. Their logs: {plan.log(outcome.failed[0]).parent}"
+            f"{len(outcome.failed)} jobs failed: {names}. Their logs: {graph.log(outcome.failed[0]).parent}"
         )
     if not outcome.made:
         whole = "has all but what failed" if outcome.lost else "is complete"
-        click.echo(f"Nothing to do: {target} of run {plan.run.name} {whole}{_where(plan, target)}.")
+        click.echo(f"Nothing to do: {target} of run {graph.run.name} {whole}{_where(graph, target)}.")
     else:
-        click.echo(f"Done in {time.monotonic() - began:.0f} s{_where(plan, target)}.")
+        click.echo(f"Done in {time.monotonic() - began:.0f} s{_where(graph, target)}.")
     if outcome.lost:
         raise ProblemsFound("Some items failed; the rest is done. Correct them and add --retry-failed.")
 
@@ -144,21 +144,22 @@ def status(config: Path, as_json: bool, **replaced: Any) -> None:
     from abaw_submit.workflow.status import DONE, MISSING, RUNNING, run_status
     from abaw_submit.workflow.units import target_units
 
-    plan = make_plan(config, replaced)
-    rows = run_status(plan, _look(plan, target_units(plan.layout, last_target(plan.layout))))
+    graph = make_graph(config, replaced)
+    rows = run_status(graph, _look(graph, target_units(graph.layout, last_target(graph.layout))))
     open_ = [r for r in rows if r.state not in (DONE, RUNNING)]
+    command = (
+        f"abaw-submit {_shown(['run', last_target(graph.layout), '-c', str(config)])}{_replaced(replaced)}"
+    )
     if any(r.state == RUNNING for r in rows):
         following = "Wait: jobs are running."
     elif open_:
-        following = f"abaw-submit run {last_target(plan.layout)} -c {config}{_replaced(replaced)}"
+        following = command
     elif any(r.failures for r in rows):
-        following = (
-            f"abaw-submit run {last_target(plan.layout)} -c {config}{_replaced(replaced)} --retry-failed"
-        )
+        following = f"{command} --retry-failed"
     else:
         following = "Nothing to do."
     if as_json:
-        value = {"run": plan.run.name, "jobs": [r.as_dict() for r in rows], "next": following}
+        value = {"run": graph.run.name, "jobs": [r.as_dict() for r in rows], "next": following}
         click.echo(json.dumps(value, indent=2, ensure_ascii=False))
         return
     width = max(len(r.label) for r in rows)
@@ -166,7 +167,7 @@ def status(config: Path, as_json: bool, **replaced: Any) -> None:
         spent = f"{r.seconds:8.1f} s" if r.seconds and r.state != MISSING else " " * 10
         click.echo(f"{r.state:<8} {r.label:<{width}} {spent}  {r.why or r.result}".rstrip())
     counts = {s: sum(r.state == s for r in rows) for s in dict.fromkeys(r.state for r in rows)}
-    click.echo(f"Run {plan.run.name}: {', '.join(f'{n} {s}' for s, n in counts.items())}. Next: {following}")
+    click.echo(f"Run {graph.run.name}: {', '.join(f'{n} {s}' for s, n in counts.items())}. Next: {following}")
 
 
 @click.command(context_settings=_SETTINGS)
@@ -197,25 +198,25 @@ def clean(config: Path | None, name: str | None, dry_run: bool) -> None:
         click.echo(f"  and {len(done.kept) - _SHOWN} more")
 
 
-def make_plan(
+def make_graph(
     config: Path, replaced: dict[str, Any], *, gpus: int | None = None, cluster: bool = False
-) -> Plan:
-    """The plan of a config, with the settings of every stage resolved.
+) -> Graph:
+    """The graph of a config, with the settings of every stage resolved.
 
     Raises:
         UserError: something in the config is wrong.
     """
     from abaw_submit.cli.resolve import resolve_settings
     from abaw_submit.workflow.devices import find_devices
+    from abaw_submit.workflow.graph import Graph
     from abaw_submit.workflow.layout import RunLayout
-    from abaw_submit.workflow.plan import Plan
     from abaw_submit.workflow.settings import load_run
 
     config = Path(os.path.abspath(config))
     settings_of_run = load_run(config, **replaced)
     settings, jobs = resolve_settings(RunLayout(settings_of_run), config)
     devices = () if cluster else find_devices()
-    return Plan(
+    return Graph(
         settings_of_run,
         config,
         settings,
@@ -226,35 +227,35 @@ def make_plan(
     )
 
 
-def _look(plan: Plan, units: Sequence[Unit]) -> Any:
+def _look(graph: Graph, units: Sequence[Unit]) -> Any:
     from abaw_submit.workflow.engine import look
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "plan.json"
-        plan.write(path)
-        return look(plan, units, path=path)
+        path = Path(folder) / "graph.json"
+        graph.write(path)
+        return look(graph, units, path=path)
 
 
-def _draw(plan: Plan, units: Sequence[Unit], out: Path) -> None:
+def _draw(graph: Graph, units: Sequence[Unit], out: Path) -> None:
     from abaw_submit.store import refuse_foreign_text, write_text
     from abaw_submit.workflow.draw import MARK, draw
 
     refuse_foreign_text(out, "run --draw", MARK.encode())
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "plan.json"
-        plan.write(path)
-        write_text(out, draw(plan, str(path), units))
+        path = Path(folder) / "graph.json"
+        graph.write(path)
+        write_text(out, draw(graph, str(path), units))
     click.echo(f"Wrote {out}: {len(units)} jobs.")
 
 
-def _show_plan(plan: Plan, units: Sequence[Unit], target: str) -> None:
+def _show_plan(graph: Graph, units: Sequence[Unit], target: str) -> None:
     from abaw_submit.workflow.commands import unit_commands
     from abaw_submit.workflow.status import reason
 
-    due = [p for p in _look(plan, units) if p.due]
+    due = [p for p in _look(graph, units) if p.due]
     for pending in due:
-        click.echo(f"# {pending.unit.label}: {reason(plan, pending)}")
-        for command in unit_commands(plan.layout, pending.unit, plan.config):
+        click.echo(f"# {pending.unit.label}: {reason(graph, pending)}")
+        for command in unit_commands(graph.layout, pending.unit, graph.config):
             click.echo(f"abaw-submit {_shown(command)}")
     click.echo(
         f"# {len(due)} of {len(units)} jobs of {target} would run."
@@ -269,28 +270,32 @@ def _shown(command: list[str]) -> str:
     return shlex.join(command)
 
 
-def _table(plan: Plan) -> None:
+def _table(graph: Graph, *, made: bool) -> None:
+    """Print the table of scores: the report's own, if the report was made, else calculated now."""
     from abaw_submit.cli import cli
 
-    truth = ["--annotations", plan.run.annotations] if plan.run.annotations else []
-    cli.main(["report", "--run", str(plan.layout.work), *truth, "--table"], standalone_mode=False)
+    if made and graph.layout.score_table.is_file():
+        click.echo(graph.layout.score_table.read_text(encoding="utf-8").partition("\n")[2], nl=False)
+        return
+    truth = ["--annotations", graph.run.annotations] if graph.run.annotations else []
+    cli.main(["report", "--run", str(graph.layout.work), *truth, "--table"], standalone_mode=False)
 
 
-def _check(plan: Plan) -> None:
+def _check(graph: Graph) -> None:
     """Check the zips again, as anyone can."""
     from abaw_submit.cli import cli
 
     wrong = []
-    for key in plan.run.task_keys:
-        place, rows = str(plan.layout.zip(key)), str(plan.layout.template(key))
+    for key in graph.run.task_keys:
+        place, rows = str(graph.layout.zip(key)), str(graph.layout.template(key))
         if cli.main(["check", place, "--task", key.upper(), "--template", rows], standalone_mode=False):
             wrong.append(place)
     if wrong:
         raise ProblemsFound(f"Not valid: {', '.join(wrong)}.")
 
 
-def _where(plan: Plan, target: str) -> str:
-    return f". Zips and report: {plan.layout.submissions}/" if target in ("submission", "report") else ""
+def _where(graph: Graph, target: str) -> str:
+    return f". Zips and report: {graph.layout.submissions}/" if target in ("submission", "report") else ""
 
 
 def _replaced(replaced: dict[str, Any]) -> str:

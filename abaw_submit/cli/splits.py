@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -43,13 +44,9 @@ from abaw_submit.tasks import Task
 def split(
     task: Task,
     annotations: Path,
-    folds: int,
-    seed: int,
-    with_official: bool,
-    drop_leaks: bool,
-    factors: str | None,
     test: tuple[Path, ...],
     out: Path,
+    **options: Any,
 ) -> None:
     """Divide all annotated tracks (training and validation) into leak-proof folds.
 
@@ -68,17 +65,8 @@ def split(
     """
     from abaw_submit.training.split import run_split
 
-    splits = run_split(
-        task,
-        annotations,
-        out,
-        folds=folds,
-        seed=seed,
-        official=with_official,
-        drop_leaks=drop_leaks,
-        factors=factors,
-        test=test,
-    )
+    official, factors = options.pop("with_official"), options["factors"]
+    splits = run_split(task, annotations, out, official=official, test=test, **options)
     if splits is None:
         click.echo(f"{out} is up to date.")
         return
@@ -90,7 +78,7 @@ def split(
     click.echo("fold      tracks     rows   valid")
     for name, b in splits.balance.items():
         click.echo(f"{name:8}  {b['tracks']:6}  {b['rows']:7} {b['valid_rows']:7}")
-    if with_official and factors is None and not any(fold.name == "official" for fold in splits.folds):
+    if official and factors is None and not any(fold.name == "official" for fold in splits.folds):
         click.echo('No fold "official": the annotations have no Train_Set and Validation_Set.')
 
 

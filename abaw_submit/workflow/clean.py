@@ -101,7 +101,7 @@ _records = _Records()
 
 
 def _made(path: Path, layout: RunLayout) -> bool:
-    if path == layout.report or layout.stages in path.parents:
+    if path in (layout.report, layout.score_table) or layout.stages in path.parents:
         return True
     above = list(_within(path, layout))
     if any(path in _records[folder] for folder in above):

@@ -175,7 +175,8 @@ def _submit(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
 def _report(layout: RunLayout, unit: Unit, jobs: str) -> list[Command]:
     truth = ["--annotations", layout.run.annotations] if layout.run.annotations else []
     plans = [_plan(layout, key) for key in layout.run.planned if layout.run.template(key)]
-    return [*plans, ["report", "--run", str(layout.work), *truth, "--out", str(layout.report)]]
+    out = ["--out", str(layout.report), "--text", str(layout.score_table)]
+    return [*plans, ["report", "--run", str(layout.work), *truth, *out]]
 
 
 def _plan(layout: RunLayout, key: str) -> Command:

@@ -67,6 +67,11 @@ def shortly(findings: list[Finding]) -> list[Finding]:
     return [*rest[:first], *lines, *rest[first:]]
 
 
+def no_folder(what: str, folder: Path) -> Finding:
+    """A folder of the `[run]` section that is not there."""
+    return Finding(what, "missing", f"no folder {folder}", f"Correct [run] {what}.")
+
+
 def examine(disk: Path) -> list[Finding]:
     """Everything a run may need, in the order of the stages.
 

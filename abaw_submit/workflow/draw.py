@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from abaw_submit.workflow.graph import Graph
 from abaw_submit.workflow.launch import dot
-from abaw_submit.workflow.plan import Plan
 from abaw_submit.workflow.units import BY_FOLD, BY_TASK, GPU_STAGES, Unit
 
 MARK = "<!-- made by abaw-submit run -->"  # a file with it may be made again
@@ -20,15 +20,15 @@ _STYLE = (
 )
 
 
-def draw(plan: Plan, plan_path: str, units: Sequence[Unit]) -> str:
+def draw(graph: Graph, graph_path: str, units: Sequence[Unit]) -> str:
     """The graph of a target, from left to right; jobs that want a GPU are green.
 
     Args:
-        plan: the run.
-        plan_path: where it is written.
+        graph: the run.
+        graph_path: where it is written.
         units: the jobs of the target.
     """
-    names, edges = _read(dot(plan, plan_path, units))
+    names, edges = _read(dot(graph, graph_path, units))
     column = _columns(names, edges)
     rows: dict[int, list[str]] = {}
     for node in names:

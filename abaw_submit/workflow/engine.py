@@ -13,10 +13,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from abaw_submit.errors import UserError
+from abaw_submit.store import record_path, write_text
 from abaw_submit.workflow import launch
+from abaw_submit.workflow.graph import Graph
 from abaw_submit.workflow.launch import Pending
 from abaw_submit.workflow.layout import RunLayout
-from abaw_submit.workflow.plan import Plan
 from abaw_submit.workflow.stamp import failures
 from abaw_submit.workflow.units import Unit, stage_units
 from abaw_submit.workflow.watch import Watch
@@ -62,7 +63,7 @@ class Outcome:
 
 
 def carry_out(
-    plan: Plan,
+    graph: Graph,
     units: Sequence[Unit],
     options: Options,
     *,
@@ -72,7 +73,7 @@ def carry_out(
     """Make what of a target is not there or not up to date.
 
     Args:
-        plan: the run.
+        graph: the run.
         units: the jobs of the target.
         options: how.
         say: prints a line.
@@ -81,50 +82,77 @@ def carry_out(
     Raises:
         UserError: another process makes this run, or something that is needed is not there.
     """
-    with run_lock(plan.layout):
-        plan.write(plan.layout.plan)
-        again = [u for u in units if options.retry and failures(plan, u)]
-        due = [p.unit for p in look(plan, units, again) if p.due]
+    with run_lock(graph.layout):
+        graph.write(graph.layout.graph)
+        # the jobs read what was read here: who edits a config while a run goes means the next one
+        write_text(graph.layout.config, graph.config.read_text(encoding="utf-8-sig"))
+        again = [u for u in units if options.retry and failures(graph, u)]
+        due = [p.unit for p in look(graph, units, again) if p.due]
         if not due:
-            return Outcome(0, [], _lost(plan, units))
+            return Outcome(0, [], _lost(graph, units))
         check(due)
-        watch = Watch(plan, due, say, units, verbose=options.verbose)
+        watch = Watch(graph, due, say, units, verbose=options.verbose)
         code = 0
         first = [u for u in due if u.stage == "corpus"]
         if first:  # what comes from outside is known before the graph is drawn
-            code = _make(plan, first, again, options, watch)
+            code = _make(graph, first, again, options, watch)
+            if code == 0:
+                check([u for u in due if u not in first])
         if code == 0:
-            code = _make(plan, units, again, options, watch)
+            code = _make(graph, units, again, options, watch)
         if code and _only_submissions(watch) and any(u.stage == "report" for u in due):
             # rows are missing: no submission, but a page that says so
-            partial = dataclasses.replace(plan, incomplete=True)
-            partial.write(plan.layout.plan)
-            _make(partial, stage_units(plan.layout, "report"), [], options, watch)
+            partial = dataclasses.replace(graph, incomplete=True)
+            partial.write(graph.layout.graph)
+            _make(partial, stage_units(graph.layout, "report"), [], options, watch)
         watch.look(closely=True)
         killed = [] if not code else watch.killed()
         failed = [*watch.failed, *killed]
-        trouble = launch.log_tail(plan) if code and not failed else ""
-        return Outcome(len(watch.ended), failed, _lost(plan, units), trouble)
+        trouble = launch.log_tail(graph) if code and not failed else ""
+        return Outcome(len(watch.ended), failed, _lost(graph, units), trouble)
 
 
 def look(
-    plan: Plan, units: Sequence[Unit], again: Sequence[Unit] = (), path: Path | None = None
+    graph: Graph, units: Sequence[Unit], again: Sequence[Unit] = (), path: Path | None = None
 ) -> list[Pending]:
     """What would run. Changes nothing but Snakemake's own notes.
 
     Args:
-        plan: the run.
+        graph: the run.
         units: the jobs of the target.
         again: jobs to make anew.
-        path: where the plan is written, if not in its own place.
+        path: where the graph is written, if not in its own place.
     """
-    return launch.look(plan, path or plan.layout.plan, units, again)
+    _trained(graph)
+    return launch.look(graph, path or graph.layout.graph, units, again)
 
 
-def _make(plan: Plan, units: Sequence[Unit], again: Sequence[Unit], options: Options, watch: Watch) -> int:
+def _trained(graph: Graph) -> None:
+    """Refuse to look at a run whose folds another run was to have trained, and has not."""
+    layout, run = graph.layout, graph.run
+    if not run.trained:
+        return
+    wanted = [
+        place
+        for key in run.task_keys
+        for place in (
+            *(layout.encoder(key, fold) for fold in layout.members),
+            *(layout.model(key, fold, net) for net in run.networks.values() for fold in layout.members),
+            layout.recipe(key),
+        )
+    ]
+    if missing := [place.as_posix() for place in wanted if not record_path(place).is_file()]:
+        more = f" and {len(missing) - 1} more" if missing[1:] else ""
+        raise UserError(
+            f'[run] trained = "{run.trained}": {missing[0]}{more} not there, or not finished.'
+            f" Make the submission of run {run.trained} first, with the tasks and folds of this one."
+        )
+
+
+def _make(graph: Graph, units: Sequence[Unit], again: Sequence[Unit], options: Options, watch: Watch) -> int:
     return launch.make(
-        plan,
-        plan.layout.plan,
+        graph,
+        graph.layout.graph,
         units,
         again=[u for u in again if u in units],
         jobs=options.jobs,
@@ -137,8 +165,8 @@ def _only_submissions(watch: Watch) -> bool:
     return bool(watch.failed) and all(u.stage == "submit" for u in watch.failed) and not watch.killed()
 
 
-def _lost(plan: Plan, units: Sequence[Unit]) -> dict[Unit, list[tuple[str, str]]]:
-    return {unit: lost for unit in units if (lost := failures(plan, unit))}
+def _lost(graph: Graph, units: Sequence[Unit]) -> dict[Unit, list[tuple[str, str]]]:
+    return {unit: lost for unit in units if (lost := failures(graph, unit))}
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from abaw_submit.errors import UserError
 from abaw_submit.extras import require
+from abaw_submit.workflow.graph import Graph
 from abaw_submit.workflow.hand_over import SOCKET as WARM_SOCKET
-from abaw_submit.workflow.plan import Plan
-from abaw_submit.workflow.stamp import untrue
+from abaw_submit.workflow.stamp import changed
 from abaw_submit.workflow.state import alive
 from abaw_submit.workflow.units import HEAVY_STAGES, Unit
 
@@ -51,26 +51,26 @@ class Pending:
     why: str
 
 
-def job_command(plan: str) -> str:
+def job_command(graph: str) -> str:
     """The command line of a job, without its stamp, for a rule of the Snakefile."""
     # -S: it needs no packages, and there may be a hundred of them
-    words = [sys.executable, "-S", str(HERE / "hand_over.py"), "--plan", plan]
+    words = [sys.executable, "-S", str(HERE / "hand_over.py"), "--graph", graph]
     return shlex.join(words).replace("{", "{{").replace("}", "}}")
 
 
-def look(plan: Plan, plan_path: Path, units: Sequence[Unit], again: Iterable[Unit] = ()) -> list[Pending]:
+def look(graph: Graph, graph_path: Path, units: Sequence[Unit], again: Iterable[Unit] = ()) -> list[Pending]:
     """Ask what would run, and change nothing.
 
     Args:
-        plan: the run.
-        plan_path: where it is written.
+        graph: the run.
+        graph_path: where it is written.
         units: the jobs of the target.
         again: jobs to make anew whatever is there.
 
     Raises:
         UserError: Snakemake is not installed, or cannot make sense of the run.
     """
-    command = [*_snakemake(plan_path), "--summary", *_targets(plan, units, again)]
+    command = [*_snakemake(graph_path), "--summary", *_targets(graph, units, again)]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment())
     if done.returncode != 0:
         raise UserError(f"Snakemake cannot plan the run:\n{_tail(done.stderr or done.stdout)}")
@@ -79,17 +79,23 @@ def look(plan: Plan, plan_path: Path, units: Sequence[Unit], again: Iterable[Uni
         cells = line.split("\t")
         if len(cells) == 6 and cells[0] != "output_file":
             name = Path(cells[0]).stem
-            found[name] = Pending(plan.find(name), cells[5] == "update pending", cells[4])
+            found[name] = Pending(graph.find(name), cells[5] == "update pending", cells[4])
     return [found[unit.name] for unit in units if unit.name in found]
 
 
-def dot(plan: Plan, plan_path: Path | str, units: Sequence[Unit]) -> str:
+def dot(graph: Graph, graph_path: Path | str, units: Sequence[Unit]) -> str:
     """The graph in Graphviz's language, as Snakemake says it.
 
     Raises:
         UserError: Snakemake cannot make sense of the run.
     """
-    command = [*_snakemake(Path(plan_path)), "--dag", "dot", "--", *(plan.stamp(u).as_posix() for u in units)]
+    command = [
+        *_snakemake(Path(graph_path)),
+        "--dag",
+        "dot",
+        "--",
+        *(graph.stamp(u).as_posix() for u in units),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment())
     if done.returncode != 0:
         raise UserError(f"Snakemake cannot plan the run:\n{_tail(done.stderr)}")
@@ -97,8 +103,8 @@ def dot(plan: Plan, plan_path: Path | str, units: Sequence[Unit]) -> str:
 
 
 def make(
-    plan: Plan,
-    plan_path: Path,
+    graph: Graph,
+    graph_path: Path,
     units: Sequence[Unit],
     *,
     again: Iterable[Unit] = (),
@@ -110,8 +116,8 @@ def make(
     """Make the jobs that have to be made.
 
     Args:
-        plan: the run.
-        plan_path: where it is written.
+        graph: the run.
+        graph_path: where it is written.
         units: the jobs of the target.
         again: jobs to make anew whatever is there.
         jobs: how many run side by side.
@@ -122,10 +128,10 @@ def make(
     Returns:
         Snakemake's exit code: 0 if all is made.
     """
-    log = plan.layout.stages / "snakemake.log"
-    command = [*_snakemake(plan_path), *_how(plan, jobs, profile), *more, *_targets(plan, units, again)]
+    log = graph.layout.stages / "snakemake.log"
+    command = [*_snakemake(graph_path), *_how(graph, jobs, profile), *more, *_targets(graph, units, again)]
     warm = sys.platform == "linux" and not profile and any(unit.stage in HEAVY_STAGES for unit in units)
-    with _warm_process(plan, warm) as more_environment, log.open("w", encoding="utf-8") as handle:
+    with _warm_process(graph, warm) as more_environment, log.open("w", encoding="utf-8") as handle:
         process = subprocess.Popen(
             command,
             stdout=handle,
@@ -149,7 +155,7 @@ def make(
 
 
 @contextmanager
-def _warm_process(plan: Plan, wanted: bool) -> Iterator[dict[str, str]]:
+def _warm_process(graph: Graph, wanted: bool) -> Iterator[dict[str, str]]:
     """The process that jobs are forked from (`cli.warm`), and what they find it by."""
     if not wanted:
         yield {}
@@ -158,7 +164,7 @@ def _warm_process(plan: Plan, wanted: bool) -> Iterator[dict[str, str]]:
     # a socket's path must be short; the number tells other runs whether this one still lives
     with tempfile.TemporaryDirectory(prefix=f"{_WARM}{os.getpid()}-") as folder:
         address = str(Path(folder) / "warm")
-        threads = dict.fromkeys(THREAD_VARIABLES, str(plan.run.threads))
+        threads = dict.fromkeys(THREAD_VARIABLES, str(graph.run.threads))
         process = subprocess.Popen(
             [sys.executable, "-m", "abaw_submit.cli.warm", address], env={**_environment(), **threads}
         )
@@ -183,9 +189,9 @@ def remove_dead_sockets(folder: Path) -> None:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def log_tail(plan: Plan) -> str:
+def log_tail(graph: Graph) -> str:
     """The last lines Snakemake wrote, for a failure that is not a job's."""
-    return _tail((plan.layout.stages / "snakemake.log").read_text(encoding="utf-8", errors="replace"))
+    return _tail((graph.layout.stages / "snakemake.log").read_text(encoding="utf-8", errors="replace"))
 
 
 def profile_folder(name: str) -> Path:
@@ -201,32 +207,32 @@ def profile_folder(name: str) -> Path:
     raise UserError(f'No profile "{name}": expected {known}, or a folder that holds a config.yaml.')
 
 
-def _snakemake(plan_path: Path) -> list[str]:
+def _snakemake(graph_path: Path) -> list[str]:
     require("The graph of a run", ["run"])
     return [
         *[sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--nocolor", "--nolock"],
         *["--rerun-incomplete", "--rerun-triggers", "mtime", "params", "input"],
-        *["--config", f"plan={plan_path}"],
+        *["--config", f"graph={graph_path}"],
     ]
 
 
-def _how(plan: Plan, jobs: int, profile: str) -> list[str]:
+def _how(graph: Graph, jobs: int, profile: str) -> list[str]:
     shared = ["--keep-going", "--latency-wait", "10"]
     if profile:
         if profile == "slurm":
             require("The profile slurm", ["cluster"])
         return [*shared, "--profile", str(profile_folder(profile)), "--jobs", str(jobs)]
-    devices = ["--resources", f"gpu={len(plan.devices)}"] if plan.devices else []
-    return [*shared, "--scheduler", "greedy", "--cores", str(jobs * plan.run.threads), *devices]
+    devices = ["--resources", f"gpu={len(graph.devices)}"] if graph.devices else []
+    return [*shared, "--scheduler", "greedy", "--cores", str(jobs * graph.run.threads), *devices]
 
 
-def _targets(plan: Plan, units: Sequence[Unit], again: Iterable[Unit]) -> list[str]:
-    forced = [*again, *(unit for unit in units if untrue(plan, unit))]
-    force = ["--forcerun", *(plan.stamp(u).as_posix() for u in forced)] if forced else []
+def _targets(graph: Graph, units: Sequence[Unit], again: Iterable[Unit]) -> list[str]:
+    forced = [*again, *(unit for unit in units if changed(graph, unit))]
+    force = ["--forcerun", *(graph.stamp(u).as_posix() for u in forced)] if forced else []
     # a stamp given up with the features it stands for is not asked for again by those who need them no more
-    given_up = plan.run.temp and any(u.stage in ("train", "predict") for u in units)
+    given_up = graph.run.temp and any(u.stage in ("train", "predict") for u in units)
     wanted = [u for u in units if not (given_up and u.stage == "features")]
-    return [*force, "--", *(plan.stamp(unit).as_posix() for unit in wanted)]
+    return [*force, "--", *(graph.stamp(unit).as_posix() for unit in wanted)]
 
 
 def _environment(*, slurm: bool = False) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a run needs before it starts: every path of its config, counts, weights, leaks of the official split.
+"""What a run needs before it starts: every path of its config, counts, leaks of the official split.
 
 `examine_run` is what `doctor -c` prints; each check is a function of its own, so that the workflow can make
 the same checks before it starts. Nothing here reads a picture or a frame: a whole corpus takes seconds.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from abaw_submit.config import read_toml
 from abaw_submit.corpus.annotations import annotation_files
@@ -18,16 +17,15 @@ from abaw_submit.corpus.official import OFFICIAL
 from abaw_submit.corpus.tracklists import known_tests, read_tracks
 from abaw_submit.corpus.tracks import VIDEO_SUFFIXES, sibling_group, split_track
 from abaw_submit.errors import UserError
-from abaw_submit.extras import missing
-from abaw_submit.layout import Layout
+from abaw_submit.store import read_record
 from abaw_submit.tasks import MTL, MTL_PARTS, Task, any_task
-from abaw_submit.workflow.doctor import Finding
+from abaw_submit.workflow.doctor import Finding, no_folder
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import RunSettings, load_run
 from abaw_submit.workflow.units import maker_of
+from abaw_submit.workflow.weight_checks import audio_there, encoder_there, trained_there, weights_there
 
 SHOWN = 3  # names given as examples
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
@@ -43,8 +41,7 @@ def examine_run(config: Path, run: RunSettings | None = None) -> list[Finding]:
     run = run or load_run(config)
     wanted = [any_task(name) for name in run.tasks.split()]
     tasks = list(dict.fromkeys(part for task in wanted for part in task.parts))
-    made = bool(run.corpus) and not Path(run.corpus).exists()
-    if made:
+    if run.corpus and read_record(Path(run.corpus)) is None:  # not begun, or not finished
         return [Finding("corpus", "ok", f"{run.corpus} will be made by the run itself; nothing to check yet")]
     findings = [videos_there(run), crops_there(run)]
     if not run.trained:
@@ -71,7 +68,7 @@ def videos_there(run: RunSettings) -> Finding:
         return Finding("videos", "missing", "[run] videos is empty", "Set it, or give make VIDEOS=FOLDER.")
     folder = Path(run.videos)
     if not folder.is_dir():
-        return _no_folder("videos", folder)
+        return no_folder("videos", folder)
     number = len(_media(folder))
     if not number:
         suffixes = " ".join(VIDEO_SUFFIXES)
@@ -87,7 +84,7 @@ def crops_there(run: RunSettings) -> Finding:
         return _NOTHING
     folder = Path(run.crops)
     if not folder.is_dir():
-        return _no_folder("crops", folder)
+        return no_folder("crops", folder)
     number = sum(entry.is_dir() for entry in os.scandir(folder))
     if not number:
         fix = (
@@ -200,106 +197,6 @@ def official_leaks(run: RunSettings, task: Task) -> Finding:
     return Finding(what, "note", "; ".join(across), "`split` takes their training tracks out; nothing to do.")
 
 
-def encoder_there(run: RunSettings) -> Finding:
-    """Weights to start from, or pictures to pre-train on."""
-    if run.encoder:
-        fix = "Correct [run] encoder, or leave it empty and set [run] faces to pre-train."
-        return weights_there("encoder", run.encoder, fix)
-    if not run.faces:
-        fix = "Set encoder to published weights, or faces to a folder of face pictures."
-        return Finding("encoder", "missing", "[run] encoder and faces are both empty", fix)
-    folder = Path(run.faces)
-    if not folder.is_dir():
-        return _no_folder("faces", folder)
-    if not any(path.suffix.lower() in PICTURE_SUFFIXES for path in folder.rglob("*")):
-        return Finding("faces", "missing", f"no jpg or png under {folder}", "Give a folder of face pictures.")
-    return Finding("faces", "ok", f"pictures in {folder} for pre-training")
-
-
-def weights_there(what: str, source: str, fix: str) -> Finding:
-    """Picture weights: a file or folder, also behind `timm:NAME@`, or a name whose weights are fetched."""
-    named = source.startswith(("timm:", "hf-hub:"))
-    file = source.partition("@")[2] if named and "@" in source else source
-    if Path(file).exists():
-        return Finding(what, "ok", source)
-    suffixes = (".pth", ".pt", ".safetensors", ".bin")
-    if file == source and (named or not (file.endswith(suffixes) or "/" in file)):
-        return Finding(what, "ok", f"{source}, fetched when it is first used")
-    return Finding(what, "missing", f"no file or folder {file}", fix)
-
-
-def trained_there(run: RunSettings, task: Task) -> Finding:
-    """The trained run that this one takes its folds from."""
-    what = f"{task.name} models of run {run.trained}"
-    layout = Layout(run.trained)
-    folds, folder = layout.trained_folds(task.key), layout.checkpoints / task.key
-    if folds:
-        return Finding(what, "ok", f"{len(folds)} folds in {folder}")
-    return Finding(what, "missing", f"no trained fold in {folder}", f"Train the run {run.trained} first.")
-
-
-def audio_there(run: RunSettings, tasks: Sequence[Task], config: dict[str, Any]) -> list[Finding]:
-    """The weights of every audio extractor that the run's tasks use."""
-    from abaw_submit.features.registry import get_extractor
-
-    names = sorted({name for t in tasks for name in getattr(run, f"audio_{t.key}").split()})
-    findings = []
-    for name in names:
-        what = f"extractor {name}"
-        try:
-            entry = get_extractor(name)
-        except UserError as error:
-            findings.append(Finding(what, "missing", str(error).splitlines()[0], "Correct [run] audio_…"))
-            continue
-        section = config.get("extract", {}).get(name, {})
-        given = section.get("checkpoint") if isinstance(section, dict) else None
-        given = os.path.expandvars(given) if given else None
-        if not entry.needs_weights:
-            findings.append(Finding(what, "ok", "needs no weights"))
-        elif given and not Path(given).exists() and (Path(given).suffix or given.startswith((".", "/"))):
-            findings.append(
-                Finding(what, "missing", f"no {given}", f"Correct checkpoint in [extract.{name}].")
-            )
-        elif given:
-            findings.append(Finding(what, "ok", given))
-        elif entry.default_source:
-            fix = f'Without network access, set [extract.{name}] checkpoint = "FOLDER".'
-            findings.append(
-                Finding(what, "note", f"{entry.default_source} will be downloaded on first use", fix)
-            )
-        else:
-            fix = f"Set [extract.{name}] checkpoint: {entry.weights}."
-            findings.append(Finding(what, "missing", "no weights given", fix))
-    return findings
-
-
-def look_into_weights(findings: Sequence[Finding]) -> list[Finding]:
-    """The same findings, with the weights files among them recognised and loaded, as `weights` does.
-
-    Takes seconds a file. Weights that need to be told something (`--heads`) are only noted: the config may
-    say it to the stage that loads them.
-    """
-    if missing("train"):
-        return list(findings)
-    from abaw_submit.models.weights.inspect import describe
-    from abaw_submit.models.weights.options import WeightOptions
-
-    out = []
-    for finding in findings:
-        weights = finding.what in ("encoder", "embedding") or finding.what.startswith("extractor ")
-        if weights and finding.state == "ok" and Path(finding.detail).exists():
-            about = describe(finding.detail, WeightOptions())
-            if about.problem is None:
-                finding = Finding(finding.what, "ok", f"{finding.detail}: {about.family}; loads exactly")
-            else:
-                state = "note" if "--" in about.problem else "missing"
-                first = about.problem.splitlines()[0]
-                fix = f"Ask: abaw-submit weights {finding.detail}"
-                finding = Finding(finding.what, state, f"{finding.detail} does not load: {first}", fix)
-        out.append(finding)
-    return out
-
-
 def video_of_every_track(run: RunSettings, tasks: Sequence[Task]) -> Finding:
     """Annotated and test tracks for which no media file lies under the folder of videos."""
     what = "a video for every track"
@@ -327,10 +224,6 @@ def video_of_every_track(run: RunSettings, tasks: Sequence[Task]) -> Finding:
 
 def _media(folder: Path) -> list[Path]:
     return [p for p in folder.rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith(".")]
-
-
-def _no_folder(what: str, folder: Path) -> Finding:
-    return Finding(what, "missing", f"no folder {folder}", f"Correct [run] {what}.")
 
 
 def _some(names: set[str]) -> str:

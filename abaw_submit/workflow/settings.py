@@ -120,8 +120,13 @@ def load_run(path: Path | str, *, check_environment: bool = True, **given: Any) 
     Raises:
         UserError: naming everything that is wrong with it.
     """
+    written = read_toml(path).get("run", {})
+    if not isinstance(written, dict):
+        raise UserError(
+            f"{path}: run is {type(written).__name__}; expected one section [run] of keys and values."
+        )
     section = {
-        **read_toml(path).get("run", {}),
+        **written,
         **{key: value for key, value in given.items() if value is not None},
     }
     fields = {f.name: f for f in dataclasses.fields(RunSettings)}
@@ -182,7 +187,11 @@ def _problems(run: RunSettings) -> list[str]:
         if p.upper() not in TASKS
     ]
     audio = sorted(name for name, entry in EXTRACTORS.items() if entry.kind == AUDIO)
+    if run.trained == run.name:
+        problems.append(f'trained = "{run.trained}" is this run itself; give it another name.')
     for task in known.values():
+        if len(set(run.sounds(task.key))) < len(run.sounds(task.key)):
+            problems.append(f"audio_{task.key} names an extractor twice.")
         problems += [
             f'audio_{task.key}: no audio extractor "{sound}". {suggest(sound, audio)}'
             for sound in run.sounds(task.key)

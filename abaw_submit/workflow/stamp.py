@@ -4,43 +4,70 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from abaw_submit.errors import UserError
 from abaw_submit.store import changed_outputs, read_record, record_path, sha256_file, write_json
-from abaw_submit.workflow.plan import Plan
+from abaw_submit.textfile import read_json
+from abaw_submit.workflow.graph import Graph
+from abaw_submit.workflow.identity import unit_files
 from abaw_submit.workflow.units import Unit, unit_results
 
 
-def write_stamp(plan: Plan, unit: Unit, files: dict[str, str]) -> None:
+class Stamp(TypedDict):
+    """What a job was done with: results and their digests, its settings, the files from outside."""
+
+    made: dict[str, str | None]
+    settings: dict[str, Any]
+    files: dict[str, str]
+
+
+def write_stamp(graph: Graph, unit: Unit, files: dict[str, str]) -> None:
     """Say that a job is done.
 
     Args:
-        plan: the run.
+        graph: the run.
         unit: the job.
         files: the identities of the files from outside, as they were before the job began.
     """
-    made = {path.as_posix(): result_digest(path) for path in unit_results(plan.layout, unit)}
-    write_json(plan.stamp(unit), {"made": made, "settings": plan.unit_settings(unit), "files": files})
+    made = {path.as_posix(): result_digest(path) for path in unit_results(graph.layout, unit)}
+    write_json(graph.stamp(unit), Stamp(made=made, settings=graph.unit_settings(unit), files=files))
 
 
-def read_stamp(plan: Plan, unit: Unit) -> dict[str, Any] | None:
-    """A job's stamp, or None."""
+def read_stamp(graph: Graph, unit: Unit) -> Stamp | None:
+    """A job's stamp, or None if there is none, or a damaged one."""
     try:
-        value = json.loads(plan.stamp(unit).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        stamp: Stamp = read_json(graph.stamp(unit), Stamp)
+    except (OSError, UserError):
         return None
-    return value if isinstance(value, dict) and "made" in value else None
+    return stamp
 
 
-def untrue(plan: Plan, unit: Unit) -> str:
-    """What of a job's work is gone or was changed since, or "" if the stamp is true or there is none."""
-    stamp = read_stamp(plan, unit)
+def changed(graph: Graph, unit: Unit) -> str:
+    """What has changed since a job was done: a result, a setting, a file from outside; "" if nothing has.
+
+    Snakemake knows of settings and files too, by notes of its own; those do not travel with the run.
+    """
+    stamp = read_stamp(graph, unit)
     if stamp is None:
         return ""
     for name, digest in stamp["made"].items():
         if problem := _problem(Path(name), digest):
             return problem
-    return ""
+    before, now = stamp["settings"], json.loads(json.dumps(graph.unit_settings(unit)))
+    changes = [
+        f"{key} {_short(before.get(key))} -> {_short(now.get(key))}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key)
+    ]
+    old, new = stamp["files"], unit_files(graph.layout, unit)
+    changes += [f"{what} changed" for what in sorted({*old, *new}) if old.get(what) != new.get(what)]
+    return "; ".join(changes)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) < 60 else f"{text[:57]}…"
 
 
 def result_digest(path: Path) -> str | None:
@@ -51,10 +78,10 @@ def result_digest(path: Path) -> str | None:
     return f"file {sha256_file(path)}" if path.is_file() else None
 
 
-def failures(plan: Plan, unit: Unit) -> list[tuple[str, str]]:
+def failures(graph: Graph, unit: Unit) -> list[tuple[str, str]]:
     """The items a job could not do, and why: the rest of it is done."""
     found = []
-    for path in unit_results(plan.layout, unit):
+    for path in unit_results(graph.layout, unit):
         record = read_record(path) or {"failures": []}
         found += [(str(f["item"]), str(f["why"])) for f in record["failures"]]
     return found

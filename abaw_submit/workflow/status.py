@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from abaw_submit.workflow.identity import unit_files
+from abaw_submit.workflow.graph import Graph
 from abaw_submit.workflow.launch import Pending
-from abaw_submit.workflow.plan import Plan
-from abaw_submit.workflow.stamp import failures, read_stamp, untrue
+from abaw_submit.workflow.stamp import changed, failures, read_stamp
 from abaw_submit.workflow.state import read_state, running
 
 DONE, STALE, RUNNING, FAILED, MISSING = "done", "stale", "running", "failed", "missing"
@@ -46,32 +44,32 @@ class JobStatus:
         return dataclasses.asdict(self)
 
 
-def run_status(plan: Plan, pending: Sequence[Pending]) -> list[JobStatus]:
+def run_status(graph: Graph, pending: Sequence[Pending]) -> list[JobStatus]:
     """Every job of a target, in the order of the work.
 
     Args:
-        plan: the run.
+        graph: the run.
         pending: what the graph says of each job (`launch.look`).
     """
-    return [_status(plan, p) for p in pending]
+    return [_status(graph, p) for p in pending]
 
 
-def _status(plan: Plan, pending: Pending) -> JobStatus:
+def _status(graph: Graph, pending: Pending) -> JobStatus:
     unit = pending.unit
-    last = read_state(plan.state(unit))
-    active = running(plan.state(unit))
-    lost = failures(plan, unit)
+    last = read_state(graph.state(unit))
+    active = running(graph.state(unit))
+    lost = failures(graph, unit)
     state, why = DONE, ""
     if active is not None:
         state, why = RUNNING, f"process {active.pid} on {active.host}"
-    elif pending.due and read_stamp(plan, unit) is None:
+    elif pending.due and read_stamp(graph, unit) is None:
         state, why = MISSING, ""
         if last is not None and last.state == "failed":
-            state, why = FAILED, f"log: {plan.log(unit)}"
+            state, why = FAILED, f"log: {graph.log(unit)}"
         elif last is not None and last.state == "running":
             why = "it was stopped"
     elif pending.due:
-        state, why = STALE, reason(plan, pending)
+        state, why = STALE, reason(graph, pending)
     elif lost:
         why = (
             f"{len(lost)} items failed: {', '.join(item for item, _ in lost[:3])}{', …' if lost[3:] else ''}"
@@ -84,29 +82,12 @@ def _status(plan: Plan, pending: Pending) -> JobStatus:
         last.seconds if last else 0.0,
         last.result if last and last.state == "done" else "",
         lost,
-        plan.log(unit).as_posix(),
+        graph.log(unit).as_posix(),
     )
 
 
-def reason(plan: Plan, pending: Pending) -> str:
+def reason(graph: Graph, pending: Pending) -> str:
     """Why a job that was done has to run again: what has changed, from what to what."""
-    unit = pending.unit
-    stamp = read_stamp(plan, unit)
-    if stamp is None:
+    if read_stamp(graph, pending.unit) is None:
         return "not made yet"
-    if gone := untrue(plan, unit):
-        return gone
-    before, now = stamp["settings"], json.loads(json.dumps(plan.unit_settings(unit)))
-    changes = [
-        f"{key} {_short(before.get(key))} -> {_short(now.get(key))}"
-        for key in sorted({*before, *now})
-        if before.get(key) != now.get(key)
-    ]
-    old, new = stamp["files"], unit_files(plan.layout, unit)
-    changes += [f"{what} changed" for what in sorted({*old, *new}) if old.get(what) != new.get(what)]
-    return "; ".join(changes) or "what it needs is made again"
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) < 60 else f"{text[:57]}…"
+    return changed(graph, pending.unit) or "what it needs is made again"

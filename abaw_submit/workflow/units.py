@@ -226,6 +226,6 @@ def unit_results(layout: RunLayout, unit: Unit) -> list[Path]:
         "select": lambda: [layout.recipe(key)],
         "apply": lambda: [layout.scores(key)],
         "submit": lambda: [layout.prediction(key), layout.zip(key)],
-        "report": lambda: [layout.report],
+        "report": lambda: [layout.score_table, layout.report],
     }
     return results[unit.stage]()

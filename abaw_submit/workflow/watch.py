@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from abaw_submit.workflow.commands import unit_commands
-from abaw_submit.workflow.plan import Plan
+from abaw_submit.workflow.graph import Graph
 from abaw_submit.workflow.state import JobState, read_state
 from abaw_submit.workflow.units import Unit, unit_results
 
@@ -19,7 +19,7 @@ class Watch:
     """Tells of jobs as they end. Call `look` now and then, and once at the end.
 
     Args:
-        plan: the run.
+        graph: the run.
         units: the jobs that are expected to run.
         say: prints a line.
         all_units: the jobs of the target, those that are up to date with them.
@@ -28,20 +28,20 @@ class Watch:
 
     def __init__(
         self,
-        plan: Plan,
+        graph: Graph,
         units: Sequence[Unit],
         say: Callable[[str], None],
         all_units: Sequence[Unit] = (),
         *,
         verbose: bool = False,
     ) -> None:
-        self._temporary = [u for u in all_units if u.stage == "features"] if plan.run.temp else []
-        self.plan, self.units, self.say, self.verbose = plan, list(units), say, verbose
+        self._temporary = [u for u in all_units if u.stage == "features"] if graph.run.temp else []
+        self.graph, self.units, self.say, self.verbose = graph, list(units), say, verbose
         self.began = time.time()
         self.ended: dict[Unit, JobState] = {}
         self._begun: set[Unit] = set()
         self._seen = -1
-        self._dates = {unit: _date(plan.state(unit)) for unit in units}
+        self._dates = {unit: _date(graph.state(unit)) for unit in units}
         self._width = max((len(u.label) for u in units), default=0)
 
     def look(self, closely: bool = False) -> None:
@@ -50,14 +50,14 @@ class Watch:
         Args:
             closely: even where the folder of the states has its old date (a shared disk may tell it late).
         """
-        date = _date(self.plan.layout.states)
+        date = _date(self.graph.layout.states)
         if date == self._seen and not closely:
             return
         self._seen = date
         for unit in self.units:
-            if unit in self.ended or _date(self.plan.state(unit)) == self._dates[unit]:
+            if unit in self.ended or _date(self.graph.state(unit)) == self._dates[unit]:
                 continue
-            state = read_state(self.plan.state(unit))
+            state = read_state(self.graph.state(unit))
             if state is None:
                 continue
             if state.state == "running":
@@ -76,11 +76,11 @@ class Watch:
         for unit in list(self._temporary):
             if unit in self.units and unit not in self.ended:
                 continue
-            state = read_state(self.plan.state(unit))
-            if state is None or state.state != "done" or self.plan.stamp(unit).exists():
+            state = read_state(self.graph.state(unit))
+            if state is None or state.state != "done" or self.graph.stamp(unit).exists():
                 continue
             self._temporary.remove(unit)
-            for folder in unit_results(self.plan.layout, unit):
+            for folder in unit_results(self.graph.layout, unit):
                 shutil.rmtree(folder, ignore_errors=True)
 
     @property
@@ -98,14 +98,14 @@ class Watch:
         self._begun.add(unit)
         if self.verbose:
             self.say(f"begins: {unit.label}")
-            for command in unit_commands(self.plan.layout, unit, self.plan.config):
+            for command in unit_commands(self.graph.layout, unit, self.graph.config):
                 self.say(f"  abaw-submit {' '.join(command)}")
 
     def _end(self, unit: Unit, state: JobState) -> None:
         place = f"[{len(self.ended)}/{len(self.units)}]"
         where = f" on GPU {state.device}" if state.device and self.verbose else ""
         head = f"{place:>7} {unit.label:<{self._width}} {state.seconds:7.1f} s{where}"
-        log = self.plan.log(unit)
+        log = self.graph.log(unit)
         if state.state == "failed":
             self.say(f"{head}  FAILED. Its log: {log}")
             for line in _last_lines(log):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from abaw_submit.demo.corpus import write_corpus
+from tests.runs import NETWORKS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/how-to/affwild2.md"
@@ -23,33 +24,6 @@ tasks = "VA"
 folds = 2
 faces = "faces"
 encoder = ""
-
-[pretrain]
-img_size_px = 32
-dim = 24
-depth = 1
-heads = 3
-decoder_dim = 24
-decoder_depth = 1
-decoder_heads = 2
-epochs = 1
-
-[finetune]
-epochs = 1
-frame_step = 5
-
-[train]
-epochs = 1
-clip_rows = 30
-conv_dim = 8
-model_dim = 8
-feedforward_dim = 8
-head_dim = 8
-layers = 1
-
-[select]
-folds = 3
-resamples = 100
 """
 
 
@@ -121,7 +95,7 @@ def test_every_command_of_the_page_works_in_its_order(place):
     for language, text in blocks():
         if language == "toml":
             head, _, rest = text.partition("\n\n")
-            (place / "configs/mine.toml").write_text(f"{head}\n{SMALL}\n{rest}")
+            (place / "configs/mine.toml").write_text(f"{head}\n{SMALL}\n{NETWORKS}\n{rest}")
             continue
         for line in text.strip().splitlines():
             done = run(line, place, shell=True)

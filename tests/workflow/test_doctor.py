@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from abaw_submit.cli import cli
 from abaw_submit.store import write_text
 from abaw_submit.workflow.doctor import Finding, shortly
-from abaw_submit.workflow.run_checks import examine_run, look_into_weights, weights_there
+from abaw_submit.workflow.run_checks import examine_run
 from abaw_submit.workflow.sizes import needs
+from abaw_submit.workflow.weight_checks import look_into_weights, weights_there
 
 VA_FILE = "valence,arousal\n0.1,0.2\n0.1,0.2\n-5,-5\n"
 

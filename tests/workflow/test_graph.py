@@ -34,6 +34,13 @@ def test_a_changed_setting_makes_again_what_hangs_on_it(place):
     assert plan["report"] == "what it needs is made again"
 
 
+def test_a_run_that_was_copied_without_hidden_folders_knows_what_has_changed(place):
+    """What Snakemake notes for itself lies in .snakemake; the stamps say the same."""
+    place.change("[train]\nepochs = 1", "[train]\nepochs = 2")
+    shutil.rmtree(place.folder / ".snakemake")
+    assert set(place.plan()) == TRAINING | AFTER_TRAINING
+
+
 def test_a_setting_of_the_environment_counts_too(place):
     plan = place.run("submission", "--dry-run", env={"ABAW_TRAIN_SEED": "5"})
     assert "train VA, fold 0: seed 0 -> 5" in plan

@@ -41,6 +41,31 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
         assert part in said
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('name = "a"\ntrained = "a"', "is this run itself"),
+        ('audio_va = "logmel logmel"', "audio_va names an extractor twice"),
+        ("folds = true", "expected int, found bool"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path, text, says):
+    with pytest.raises(UserError, match=says):
+        load(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["run = 3", "[[run]]\nname = 'a'"])
+def test_a_run_that_is_no_section_is_refused(tmp_path, text):
+    (tmp_path / "c.toml").write_text(text)
+    with pytest.raises(UserError, match="expected one section"):
+        load_run(tmp_path / "c.toml")
+
+
+def test_a_config_saved_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "c.toml").write_bytes(b'\xef\xbb\xbf[run]\r\nname = "a"\r\n')
+    assert load_run(tmp_path / "c.toml").name == "a"
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "-x", ".hidden", "a\nb", "{x}", "a ", "*"])
 def test_names_that_are_no_folder_names_are_refused(tmp_path, name):
     with pytest.raises(UserError, match="name = "):

@@ -63,6 +63,60 @@ def test_a_killed_run_leaves_nothing_running_and_goes_on_to_the_same_bytes(place
     assert place.plan() == {}
 
 
+def test_a_config_edited_while_a_run_goes_is_the_next_run_s(place):
+    """A job that began later once read the new settings, and its stamp said the old ones."""
+    wanted = place.zip()
+    forget_training(place)
+    process = place.start("run", "submission", "-c", place.config.name, "--jobs", "1")
+    wait_for(lambda: state_of(place, "train_va_0")["state"] == "running", process)
+    place.change("[train]\nepochs = 1", "[train]\nepochs = 2")
+    out, _ = process.communicate()
+    assert process.returncode == 0, out
+    assert place.zip() == wanted
+    assert place.plan()["train VA, fold 0"] == place.plan()["train VA, fold 1"] == "epochs 1 -> 2"
+    place.change("[train]\nepochs = 2", "[train]\nepochs = 1")
+    assert set(place.plan(target="submission")) == set()
+
+
+def test_folds_that_another_run_has_not_trained_are_named(place):
+    config = place.folder / "my clips.toml"
+    config.write_text(
+        '[run]\nname = "clips"\ntrained = "my rün"\ntasks = "VA"\nfolds = 3\nvideos = "the data/videos"\n'
+    )
+    for words in (["run", "submission"], ["run", "submission", "-n"], ["status"]):
+        said = place(*words, "-c", config.name, code=2)
+        assert "checkpoints/my rün/va/encoder_2" in said
+        assert "Make the submission of run my rün first" in said
+
+
+def test_a_run_killed_while_it_makes_its_corpus_goes_on(fresh, finished):
+    """Half a corpus was taken for a whole one, whose templates are missing: the run could never go on."""
+    (fresh.folder / "the data").rename(fresh.folder / "not this")
+    fresh.change("folds = 2", 'folds = 2\ncorpus = "the data"')
+    fresh.config.write_text(fresh.config.read_text(encoding="utf-8") + '[demo-data]\nsize = "tiny"\n')
+    process = fresh.start("run", "crop", "-c", fresh.config.name)
+    wait_for(lambda: any((fresh.folder / "the data").rglob("*.mp4")), process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert fresh.status()["submit_va"]["state"] == "missing"
+    out = fresh.run("crop")
+    assert "corpus" in out
+    for ledger in (finished.work / "crops").glob("*/ledger.csv"):
+        assert (fresh.work / "crops" / ledger.parent.name / "ledger.csv").read_bytes() == ledger.read_bytes()
+
+
+def test_status_of_a_run_not_yet_begun(fresh):
+    """Everything is missing, in the order of the work; it listed nothing, and `next` was a guess."""
+    rows = fresh.status()
+    assert {row["state"] for row in rows.values()} == {"missing"}
+    assert next(iter(rows)) == "crop"
+    assert list(rows)[-1] == "report"
+    said = fresh("status", "-c", fresh.config.name)
+    assert "15 missing" in said
+    assert f"Next: abaw-submit run report -c '{fresh.config.name}'" in said
+    assert not (fresh.folder / "work").exists()  # looking makes nothing
+
+
 def test_a_second_run_of_the_same_name_says_who_is_at_it(place):
     forget_training(place)
     process = place.start("run", "submission", "-c", place.config.name)

@@ -1,4 +1,4 @@
-"""The plan of a run: everything the graph and its jobs have to know, as one JSON file."""
+"""The graph of a run: everything the graph and its jobs have to know, as one JSON file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from abaw_submit.errors import UserError
 from abaw_submit.store import version_of, write_json
+from abaw_submit.textfile import read_json
 from abaw_submit.workflow.identity import unit_files
 from abaw_submit.workflow.layout import RunLayout
 from abaw_submit.workflow.settings import RunSettings
@@ -18,7 +19,7 @@ from abaw_submit.workflow.units import OF_MEMBERS, OF_NETWORKS, RECORDS, STAGES,
 
 
 @dataclass(frozen=True)
-class Plan:
+class Graph:
     """What is to be made, and how.
 
     Attributes:
@@ -97,16 +98,11 @@ class Plan:
         write_json(path, dataclasses.asdict(self))
 
     @classmethod
-    def read(cls, path: Path | str) -> Plan:
-        """Read what `write` wrote."""
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return cls(
-            RunSettings(**data["run"]),
-            Path(data["config"]),
-            data["settings"],
-            data["jobs"],
-            tuple(data["devices"]),
-            data["cluster"],
-            data["incomplete"],
-            (data["owner"][0], data["owner"][1]),
-        )
+    def read(cls, path: Path | str) -> Graph:
+        """Read what `write` wrote.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        graph: Graph = read_json(path, cls)
+        return graph
