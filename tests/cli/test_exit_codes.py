@@ -82,7 +82,7 @@ CASES = {
         0: [*VA, *C, *FEATURES, *FOLD, "--annotations", TRUTH, "--out", "O/t"],
         2: [*VA, *C, *FEATURES, *FOLD[:2], "--fold", "9", "--annotations", TRUTH, "--out", "O/u"],
     },
-    "choose-epoch": {0: [f"{MODEL}0", f"{MODEL}1", f"{MODEL}2"], 2: [f"{MODEL}0", f"{MODEL}1"]},
+    "choose-epoch": {0: [f"{MODEL}0", f"{MODEL}1", "B/fold_2"], 2: [f"{MODEL}0", f"{MODEL}1"]},
     "predict": {
         0: ["--checkpoint", f"{MODEL}0", *FEATURES, "--tracks", TEMPLATE, "--out", "O/p.h5"],
         2: ["--checkpoint", f"{MODEL}0", *FEATURES[2:], "--tracks", TEMPLATE, "--out", "O/q.h5"],
@@ -177,7 +177,7 @@ def make_broken(place, folder):
         np.save(folder / "bad features" / f"{path.stem}.npy", np.ones((rows // (1 + (k == 0)), 4)))
         scores = path.read_text().replace("-5", "0")  # -5 marks rows that nobody labelled
         (folder / "scores" / path.name).write_text(scores)
-    shutil.copytree(place / f"{MODEL}1", place / f"{MODEL}2")  # a third fold
+    shutil.copytree(place / f"{MODEL}1", folder / "fold_2")  # a third fold
     lines = (place / TEMPLATE).read_text().splitlines()
     (folder / "seven.txt").write_text("\n".join([lines[0], *(f"{line}7,0" for line in lines[1:])]) + "\n")
 
