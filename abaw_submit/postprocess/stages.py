@@ -31,7 +31,7 @@ from abaw_submit.postprocess.summary import summarise
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.scores.decide import decide
 from abaw_submit.scores.files import Scores, read_scores, refuse_other_labels, write_scores
-from abaw_submit.store import Stage, write_json
+from abaw_submit.store import Stage, read_record, write_json
 from abaw_submit.tasks import Task
 
 Truth = dict[str, tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]
@@ -185,7 +185,10 @@ def run_apply(
     files = [p for n in names for p in sorted(scores[n])]
     source = recipe / RECIPE_NAME if recipe.is_dir() else recipe
     settings = {"members": names, "files": [len(scores[n]) for n in names], "restore": chosen.restore}
-    stage = Stage("apply", out, settings=settings, inputs=[source, *files])
+    made = (
+        [recipe] if recipe.is_dir() and read_record(recipe) else []
+    )  # a folder of `select` holds nothing else
+    stage = Stage("apply", out, settings=settings, inputs=[source, *files], reads=made)
     if not stage.done():
         members = {n: gather(scores[n], chosen.task, chosen.restore) for n in names}
         with stage:
@@ -196,7 +199,6 @@ def run_apply(
                 stage.output(path)
             stage.count("tracks", len(result))
             stage.count("rows", result.rows)
-    from abaw_submit.store import read_record
 
     counts = (read_record(out) or {"counts": {}})["counts"]
     return {

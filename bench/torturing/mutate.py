@@ -176,8 +176,12 @@ def _work(name: str, first: int, count: int, seed: int, told: object) -> None:
             try:
                 read(path)
             except UserError as error:
-                what = "refused" if len(str(error).splitlines()) <= 3 else "bad"
-                text = f"file {number}: a message of {len(str(error).splitlines())} lines"
+                lines = str(error).splitlines()
+                short = (
+                    sum(not line.startswith("  ") for line in lines) <= 3
+                )  # all that is wrong: a list below
+                what = "refused" if short and len(lines) <= 20 else "bad"
+                text = f"file {number}: a message of {len(lines)} lines"
             except _TooLong:
                 what, text = "bad", f"file {number}: more than {LONGEST_S} s of the processor, or of nothing"
             except Exception as error:
