@@ -184,6 +184,6 @@ def run_training(training: Training, out: Path, *, save_every_s: float = SAVE_EV
 
 def _drop_state(out: Path) -> None:
     """What is done needs no state to go on from: three times the weights, 1 GB of each ViT-B/16."""
-    if is_main_process():
-        if (out / LAST_NAME).exists():  # on a read-only disk even what is not there cannot be removed
-            (out / LAST_NAME).unlink(missing_ok=True)
+    # on a read-only disk even what is not there cannot be removed
+    if is_main_process() and (out / LAST_NAME).exists():
+        (out / LAST_NAME).unlink(missing_ok=True)

@@ -208,3 +208,16 @@ def test_a_checkpoint_with_a_damaged_config_is_refused_in_words(tmp_path, change
     with pytest.raises(UserError, match=str(tmp_path)) as told:
         load_sequence(tmp_path)
     assert len(str(told.value).splitlines()) <= 3
+
+
+def test_a_finished_training_without_a_state_is_up_to_date_on_a_read_only_disk(tmp_path, monkeypatch):
+    """There even what is not there cannot be removed: the system says "Read-only file system"."""
+    import errno
+
+    from abaw_submit.training.stage import _drop_state
+
+    def read_only(path, missing_ok=False):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("pathlib.Path.unlink", read_only)
+    _drop_state(tmp_path)
