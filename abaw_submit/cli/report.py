@@ -48,7 +48,7 @@ def report(
     if out is not None:
         refuse_foreign_text(out, "report", b'content="abaw-submit report"')
     if text is not None:
-        refuse_foreign_text(text, "report", TABLE_HEAD.encode())
+        refuse_foreign_text(text, "report", TABLE_HEAD.encode(), "--text")
     run = find_run(run_name)
     annotations = annotations or annotations_of(run)
     if annotations is None:

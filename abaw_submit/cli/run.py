@@ -240,7 +240,7 @@ def _draw(graph: Graph, units: Sequence[Unit], out: Path) -> None:
     from abaw_submit.store import refuse_foreign_text, write_text
     from abaw_submit.workflow.draw import MARK, draw
 
-    refuse_foreign_text(out, "run --draw", MARK.encode())
+    refuse_foreign_text(out, "run --draw", MARK.encode(), "--draw")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.json"
         graph.write(path)
@@ -295,7 +295,10 @@ def _check(graph: Graph) -> None:
 
 
 def _where(graph: Graph, target: str) -> str:
-    return f". Zips and report: {graph.layout.submissions}/" if target in ("submission", "report") else ""
+    if target not in ("submission", "report"):
+        return ""
+    zips = ", ".join(f"{key.upper()}.zip" for key in graph.run.task_keys)
+    return f". {graph.layout.submissions}/ holds {zips}{' and report.html' if target == 'report' else ''}"
 
 
 def _replaced(replaced: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -33,6 +32,7 @@ from abaw_submit.faces.settings import CropSettings
 from abaw_submit.faces.timeline import SLACK_ROWS, Timeline, by_order, timeline
 from abaw_submit.faces.video import Look, VideoFaces, follow_video
 from abaw_submit.store import VERSIONS, Owner, atomic_path, fingerprint, sha256_file, write_json
+from abaw_submit.textfile import read_own_json
 
 TRACK_RECORD = "crops.json"
 SUMMARY_COLUMNS = (
@@ -98,13 +98,10 @@ def pictures_identity(folder: Path) -> str:
 
 def read_track_record(folder: Path) -> dict[str, Any] | None:
     """A track's record, or None if it has none or its crops are not all there."""
-    try:
-        record: dict[str, Any] = json.loads((folder / TRACK_RECORD).read_text(encoding="utf-8"))
-        pictures = sum(entry.name.endswith(".jpg") for entry in os.scandir(folder))
-    except (OSError, ValueError, RecursionError):
+    record: dict[str, Any] | None = read_own_json(folder / TRACK_RECORD, dict[str, Any])
+    if record is None or not set(record) >= _TRACK_FIELDS:
         return None
-    if not isinstance(record, dict) or not set(record) >= _TRACK_FIELDS:
-        return None
+    pictures = sum(entry.name.endswith(".jpg") for entry in os.scandir(folder))
     complete = pictures == record.get("found") and (folder / LEDGER_NAME).is_file()
     return record if complete else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from abaw_submit.errors import UserError
 from abaw_submit.layout import ENCODER, MODEL, OFFICIAL, TEST_SCORES, VALIDATION_SCORES, VISUAL, Layout
 from abaw_submit.store import read_record
 from abaw_submit.tasks import TASKS, Task
+from abaw_submit.textfile import read_json, read_own_json
 
 SYSTEMS = {"single-frame head": ENCODER, "TMF, picture only": VISUAL, "TMF": MODEL}
 
@@ -132,11 +132,8 @@ def _task_run(task: Task, layout: Layout) -> TaskRun:
 def _plan(layout: Layout, task: Task) -> Path | None:
     """The plan of a task, wherever in the run's folders it was written."""
     for path in sorted([*layout.work.glob("**/plan.json"), *layout.submissions.glob("**/plan.json")]):
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
-        if isinstance(value, dict) and value.get("task") == task.name and "candidates" in value:
+        value = read_own_json(path, dict[str, Any])
+        if value is not None and value.get("task") == task.name and "candidates" in value:
             return path
     return None
 
@@ -145,5 +142,5 @@ def selection(run: TaskRun) -> dict[str, Any] | None:
     """What `select` wrote about its candidates, or None."""
     if run.recipe is None:
         return None
-    value: dict[str, Any] = json.loads((run.recipe / "selection.json").read_text(encoding="utf-8"))
+    value: dict[str, Any] = read_json(run.recipe / "selection.json", dict[str, Any])
     return value

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from typing import Any
 
 from abaw_submit import charts
 from abaw_submit.report.blocks import Block, Chart, Section, Table, Text
 from abaw_submit.report.find import Run, TaskRun
 from abaw_submit.store import read_record, sha256_file
+from abaw_submit.textfile import read_json
 
 
 def training_section(run: TaskRun) -> Section | None:
@@ -51,7 +51,7 @@ def submission_section(run: TaskRun) -> Section | None:
         text = f"{run.zip.name}: {run.zip.stat().st_size:,} bytes, sha256 {sha256_file(run.zip)}."
         blocks.append(Text(f"{text} It was checked against the template before it was written."))
     if run.plan:
-        blocks += _plan(json.loads(run.plan.read_text(encoding="utf-8")))
+        blocks += _plan(read_json(run.plan, dict[str, Any]))
     return Section("Submission", blocks, prefix=run.task.name) if blocks else None
 
 

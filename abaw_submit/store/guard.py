@@ -177,24 +177,25 @@ def refuse_foreign_file(out: Path, stage: str, words: str = "") -> None:
     if out.is_dir():
         raise UserError(f"{name} is a folder; expected a file.")
     if not out.exists():
-        raise UserError(f"{name} is a link to nothing. Give another --out.")
+        raise UserError(f"{name} is a link to nothing. Give another name.")
     found = out.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise UserError(f"{name} is not a regular file. Give another --out.")
+        raise UserError(f"{name} is not a regular file. Give another name.")
     if found.st_size:
         raise UserError(
             f"{name} is there already, and no record says that `{stage}` made it."
-            "\nGive another --out, or delete the file."
+            "\nGive another name, or delete the file."
         )
 
 
-def refuse_foreign_text(out: Path, stage: str, mark: bytes = b"") -> None:
+def refuse_foreign_text(out: Path, stage: str, mark: bytes = b"", option: str = "--out") -> None:
     """Refuse to overwrite a file without a record, unless it is empty or carries the mark of its maker.
 
     Args:
         out: the file.
         stage: what would write it.
         mark: what stands in the first bytes of a text that it wrote; b"" if it leaves none.
+        option: how the user named it.
 
     Raises:
         UserError: there is another file, or something that is no file.
@@ -203,7 +204,7 @@ def refuse_foreign_text(out: Path, stage: str, mark: bytes = b"") -> None:
         with out.open("rb") as handle:
             if mark in handle.read(_MARKED_BYTES):
                 return
-    refuse_foreign_file(out, stage)
+    refuse_foreign_file(out, stage, f"{option} {out}")
 
 
 def _maker(out: Path) -> str | None:

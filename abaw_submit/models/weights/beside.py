@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from abaw_submit.errors import UserError
+from abaw_submit.textfile import read_json, read_utf8
 
 
 def fsfm_statistics(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
@@ -21,9 +22,9 @@ def fsfm_statistics(weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]
     if not path.is_file():
         return None
     try:
-        first = json.loads(path.read_text().strip().splitlines()[0].replace("'", '"'))
+        first = json.loads(read_utf8(path).strip().splitlines()[0].replace("'", '"'))
         mean, std = (tuple(float(v) for v in first[name]) for name in ("mean", "std"))
-    except (ValueError, KeyError, IndexError, TypeError):
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         raise UserError(f'{path}: expected a line {{"mean": [r, g, b], "std": [r, g, b]}}.') from None
     if len(mean) != 3 or len(std) != 3 or not all(v > 0 for v in std):
         raise UserError(f"{path}: mean {mean} and std {std}; expected three numbers each, std above 0.")
@@ -50,8 +51,5 @@ def timm_config(folder: Path) -> dict[str, Any] | None:
     path = folder / "config.json"
     if not path.is_file():
         return None
-    try:
-        config = json.loads(path.read_text())
-    except ValueError:
-        raise UserError(f"{path} is not a JSON file.") from None
+    config = read_json(path)
     return config if isinstance(config, dict) and "architecture" in config else None

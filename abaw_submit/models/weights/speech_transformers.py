@@ -20,6 +20,7 @@ from abaw_submit.models.weights.prefix import find_root
 from abaw_submit.models.weights.read import read_file
 from abaw_submit.models.weights.rules import COMPUTED, SPEECH_RULES, sort_out
 from abaw_submit.models.weights.speech_families import SPEECH_FAMILIES
+from abaw_submit.textfile import read_json
 
 TYPES = {f.model_type: f.name for f in reversed(SPEECH_FAMILIES.values()) if f.model_type}
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -89,8 +90,8 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
             return read_file(folder / name).state
         if index.is_file():
             try:
-                shards = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-            except (ValueError, KeyError, TypeError, AttributeError):
+                shards = sorted(set(read_json(index, dict[str, Any])["weight_map"].values()))
+            except (KeyError, TypeError, AttributeError):
                 raise UserError(f"{index} is not an index of weight files.") from None
             state: dict[str, Tensor] = {}
             for shard in shards:
@@ -139,8 +140,8 @@ def _normalise(folder: Path, is_layered: bool, model_type: str) -> tuple[bool, s
     path = folder / "preprocessor_config.json"
     if path.is_file():
         try:
-            return bool(json.loads(path.read_text())["do_normalize"]), ""
-        except (ValueError, KeyError, TypeError):
+            return bool(read_json(path, dict[str, Any])["do_normalize"]), ""
+        except KeyError:
             raise UserError(f"{path} does not say do_normalize.") from None
     # WavLM's base models take the sound as it is, all others here want it normalised
     wants = is_layered or model_type != "wavlm"
