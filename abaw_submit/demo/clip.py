@@ -9,10 +9,10 @@ import numpy as np
 from abaw_submit.arrays import F64
 from abaw_submit.demo import scene, voice
 from abaw_submit.demo.annotate import Labels, annotation_text, gaps, rate
+from abaw_submit.demo.clips import NARROW, Clip, TrackPlan
 from abaw_submit.demo.dynamics import RATE_HZ, Behaviour, at_times, behave, expression_deck
 from abaw_submit.demo.media import Sound, write_video
 from abaw_submit.demo.people import make_person, rng_for
-from abaw_submit.demo.plan import NARROW, Clip, TrackPlan
 from abaw_submit.demo.scene import Actor
 from abaw_submit.store import write_text
 from abaw_submit.tasks import AU_COLUMNS, TASKS

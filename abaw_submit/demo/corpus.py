@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 
 from abaw_submit.demo.clip import EDITION, draw_episodes, make_clip
-from abaw_submit.demo.plan import STILLS, Clip, clips_of, release_order
+from abaw_submit.demo.clips import STILLS, Clip, clips_of, release_order
 from abaw_submit.demo.stills import make_stills
 from abaw_submit.errors import UserError
 from abaw_submit.progress import Progress, quiet

@@ -24,8 +24,8 @@ from abaw_submit.models.device import (
     weights_hash,
 )
 from abaw_submit.models.profiling import part as timed
+from abaw_submit.models.weights.encoders import load_encoder
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.pictures import load_encoder
 from abaw_submit.prefetch import ahead
 from abaw_submit.store import VERSIONS, fingerprint
 

@@ -20,7 +20,7 @@ from abaw_submit.arrays import F32
 from abaw_submit.audio.mel import mel_spectrum
 from abaw_submit.audio.sound import Samples
 from abaw_submit.errors import UserError
-from abaw_submit.models.weights.plan import load_strictly
+from abaw_submit.models.weights.blueprint import load_strictly
 
 BANDS, LOW_HZ, HIGH_HZ = 64, 125.0, 7500.0
 FRAME, HOP, FFT_SIZE = 400, 160, 512  # 25 ms frames every 10 ms at 16 kHz

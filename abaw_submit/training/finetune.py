@@ -23,7 +23,7 @@ from abaw_submit.models.encoder import Encoder, new_encoder
 from abaw_submit.models.losses import activate, class_shares, class_weights, soften, task_loss
 from abaw_submit.models.sequence.network import bounded
 from abaw_submit.models.settings import VitSize
-from abaw_submit.models.weights.pictures import load_encoder
+from abaw_submit.models.weights.encoders import load_encoder
 from abaw_submit.progress import Progress, quiet
 from abaw_submit.store import Stage
 from abaw_submit.tasks import Task, part_slices

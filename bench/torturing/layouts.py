@@ -50,7 +50,7 @@ def checkpoints(root: Path) -> dict[str, Reader]:
     from abaw_submit.models.sequence.registry import build_model
     from abaw_submit.models.sequence.streams import Stream
     from abaw_submit.models.settings import SequenceSize, VitSize
-    from abaw_submit.models.weights.pictures import load_encoder
+    from abaw_submit.models.weights.encoders import load_encoder
     from abaw_submit.tasks import VA
     from abaw_submit.training.tmf import load_sequence
 

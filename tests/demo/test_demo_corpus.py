@@ -13,8 +13,8 @@ from abaw_submit.corpus.rows import official_rows
 from abaw_submit.corpus.templates import read_template
 from abaw_submit.corpus.testlists import read_track_list
 from abaw_submit.corpus.tracks import find_video, list_videos, sibling_group
+from abaw_submit.demo.clips import TINY
 from abaw_submit.demo.corpus import template_text, write_corpus
-from abaw_submit.demo.plan import TINY
 from abaw_submit.errors import UserError
 from abaw_submit.store import read_record
 from abaw_submit.tasks import AU, EXPR, TASKS, VA, Task

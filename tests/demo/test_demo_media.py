@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
+from abaw_submit.demo.clips import TINY, Clip
 from abaw_submit.demo.media import Sound, write_video
-from abaw_submit.demo.plan import TINY, Clip
 
 
 def clocks(path: Path) -> tuple[np.ndarray, np.ndarray | None]:

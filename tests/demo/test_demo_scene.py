@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from abaw_submit.demo.clip import cast, draw_episodes
+from abaw_submit.demo.clips import SMALL, TINY
 from abaw_submit.demo.people import rng_for
-from abaw_submit.demo.plan import SMALL, TINY
 from abaw_submit.demo.scene import film
 from abaw_submit.demo.stills import make_stills
 

@@ -14,8 +14,8 @@ from abaw_submit.features.visual import visual_features as several
 from abaw_submit.models.checkpoint import write_config
 from abaw_submit.models.encoder import new_encoder
 from abaw_submit.models.settings import VitSize
+from abaw_submit.models.weights.encoders import load_encoder
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.pictures import load_encoder
 
 SIZE = VitSize(img_size_px=32, patch_px=8, dim=24, depth=1, heads=2)
 

@@ -14,8 +14,8 @@ from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import write_config, write_weights
 from abaw_submit.models.encoder import Encoder, build_vit, new_encoder
 from abaw_submit.models.settings import IMAGENET_MEAN, IMAGENET_STD, VitSize
+from abaw_submit.models.weights.encoders import load_encoder
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.pictures import load_encoder
 from abaw_submit.models.weights.read import read_weights
 
 SMALL = VitSize(img_size_px=32, patch_px=8, dim=64, depth=2, heads=1)

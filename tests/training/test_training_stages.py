@@ -13,7 +13,7 @@ from abaw_submit.cli import cli
 from abaw_submit.corpus.annotations import read_annotation_set
 from abaw_submit.corpus.templates import write_template
 from abaw_submit.errors import UserError
-from abaw_submit.models.weights.pictures import load_encoder
+from abaw_submit.models.weights.encoders import load_encoder
 from abaw_submit.scores.files import read_scores
 from abaw_submit.store import read_record
 from abaw_submit.tasks import AU, EXPR, TASKS, VA

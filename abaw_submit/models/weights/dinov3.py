@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from abaw_submit.errors import UserError
+from abaw_submit.models.weights.blueprint import Blueprint
 from abaw_submit.models.weights.families import FAMILIES
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.plan import Plan
 from abaw_submit.models.weights.prefix import Rooted
 from abaw_submit.models.weights.read import WeightFile
 from abaw_submit.models.weights.rules import COMPUTED, PICTURE_RULES, sort_out
@@ -27,8 +27,8 @@ def is_dinov3(rooted: Rooted) -> bool:
     )
 
 
-def dinov3_plan(file: WeightFile, rooted: Rooted, options: WeightOptions) -> Plan:
-    """The plan of a DINOv3 encoder.
+def dinov3_blueprint(file: WeightFile, rooted: Rooted, options: WeightOptions) -> Blueprint:
+    """The blueprint of a DINOv3 encoder.
 
     Raises:
         UserError: names that every DINOv3 has are missing, or heads that nobody knows.
@@ -103,7 +103,7 @@ def dinov3_plan(file: WeightFile, rooted: Rooted, options: WeightOptions) -> Pla
         )
         return network  # type: ignore[no-any-return]
 
-    plan = Plan(
+    blueprint = Blueprint(
         where=where,
         family="dinov3",
         build=build,
@@ -120,12 +120,12 @@ def dinov3_plan(file: WeightFile, rooted: Rooted, options: WeightOptions) -> Pla
     )
     for part in (more, outside):
         for rule, keys in part.items():
-            plan.drop(rule, keys)
+            blueprint.drop(rule, keys)
     if masked:
-        plan.notes.append(
+        blueprint.notes.append(
             "the third of each qkv.bias that belongs to the keys is masked, as in the official code"
         )
-    return plan
+    return blueprint
 
 
 def _gate(match: re.Match[str]) -> str:

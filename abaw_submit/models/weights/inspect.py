@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from abaw_submit.errors import UserError
 from abaw_submit.models.encoder import Encoder
 from abaw_submit.models.weights.beside import timm_config
+from abaw_submit.models.weights.blueprint import Blueprint
+from abaw_submit.models.weights.encoders import HUB, TIMM, blueprint_of, encoder_of, load_encoder
 from abaw_submit.models.weights.families import FAMILIES
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.pictures import HUB, TIMM, encoder_of, load_encoder, plan_of
-from abaw_submit.models.weights.plan import Plan
 from abaw_submit.models.weights.read import read_file
 from abaw_submit.models.weights.speech import load_speech
 from abaw_submit.models.weights.speech_families import SPEECH_FAMILIES, layer_groups
@@ -122,18 +122,18 @@ def _files(source: str) -> dict[str, str]:
 
 
 def _picture(about: About, options: WeightOptions) -> None:
-    plan = plan_of(about.source, options)
-    if plan is None:
+    blueprint = blueprint_of(about.source, options)
+    if blueprint is None:
         encoder = load_encoder(about.source, options=options)
         _family(about, "timm")
     else:
-        _family(about, plan.family)
-        about.notes += plan.notes
-        about.facts.update(_keys(plan.dropped, plan.state, plan.prefix))
-        _heads(about, plan)
-        tuned = plan_of(about.source, options, finetune=True)
+        _family(about, blueprint.family)
+        about.notes += blueprint.notes
+        about.facts.update(_keys(blueprint.dropped, blueprint.state, blueprint.prefix))
+        _heads(about, blueprint)
+        tuned = blueprint_of(about.source, options, finetune=True)
         about.facts["fine-tuning"] = "; ".join(tuned.notes[:1]) if tuned is not None and tuned.fresh else ""
-        encoder = encoder_of(plan)
+        encoder = encoder_of(blueprint)
     _encoder(about, encoder)
     about.command = _command("picture", about.source, options, "--crops crops/")
 
@@ -144,9 +144,9 @@ def _family(about: About, name: str) -> None:
     about.facts |= {"from": family.source, "licence": family.licence, "crops": family.crop}
 
 
-def _heads(about: About, plan: Plan) -> None:
-    if plan.heads is not None:
-        about.facts["heads"] = f"{plan.heads} ({plan.heads_from})"
+def _heads(about: About, blueprint: Blueprint) -> None:
+    if blueprint.heads is not None:
+        about.facts["heads"] = f"{blueprint.heads} ({blueprint.heads_from})"
 
 
 def _encoder(about: About, encoder: Encoder) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from abaw_submit.errors import UserError, suggest
 from abaw_submit.models.speech import SpeechEncoder, SpeechSpec
-from abaw_submit.models.weights.plan import load_strictly
+from abaw_submit.models.weights.blueprint import load_strictly
 from abaw_submit.models.weights.prefix import find_root
 from abaw_submit.models.weights.read import read_file
 from abaw_submit.models.weights.rules import COMPUTED, SPEECH_RULES, sort_out

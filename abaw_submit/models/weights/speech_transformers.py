@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from abaw_submit.errors import UserError
 from abaw_submit.models.speech import MeanHead, SpeechEncoder, SpeechSpec
-from abaw_submit.models.weights.plan import load_strictly
+from abaw_submit.models.weights.blueprint import load_strictly
 from abaw_submit.models.weights.prefix import find_root
 from abaw_submit.models.weights.read import read_file
 from abaw_submit.models.weights.rules import COMPUTED, SPEECH_RULES, sort_out

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from abaw_submit.errors import UserError
+from abaw_submit.models.weights.encoders import blueprint_of, load_encoder
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.pictures import load_encoder, plan_of
 
 SIDE = 32
 
@@ -55,7 +55,7 @@ def test_the_feature_is_that_of_the_reference(case: Any, tmp_path: Path) -> None
 
 
 def test_every_key_is_used_or_dropped_by_a_rule(case: Any, tmp_path: Path) -> None:
-    plan = plan_of(saved(case.content, tmp_path), options_of(case))
+    plan = blueprint_of(saved(case.content, tmp_path), options_of(case))
     assert plan is not None
     assert plan.family == case.family
     assert not plan.left

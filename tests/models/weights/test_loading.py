@@ -15,8 +15,8 @@ from abaw_submit.errors import UserError
 from abaw_submit.models.checkpoint import write_config, write_weights
 from abaw_submit.models.encoder import new_encoder
 from abaw_submit.models.settings import VitSize
+from abaw_submit.models.weights.encoders import blueprint_of, load_encoder
 from abaw_submit.models.weights.options import WeightOptions, three_numbers
-from abaw_submit.models.weights.pictures import load_encoder, plan_of
 from tests.models.weights.case import normalised, pictures
 
 SMALL = VitSize(img_size_px=32, patch_px=8, dim=64, depth=2, heads=4)
@@ -81,7 +81,7 @@ def test_the_projects_own_file_takes_its_heads_from_the_config_beside_it(tmp_pat
     encoder = new_encoder(VitSize(32, 8, 96, 1, 3)).eval()
     write_weights(tmp_path, encoder.backbone.state_dict())
     write_config(tmp_path, {"encoder": encoder.config})
-    plan = plan_of(tmp_path / "model.safetensors", WeightOptions())
+    plan = blueprint_of(tmp_path / "model.safetensors", WeightOptions())
     assert plan is not None
     assert plan.heads == 3
     assert torch.equal(load_encoder(tmp_path / "model.safetensors")(pictures()), encoder(pictures()))
@@ -103,7 +103,7 @@ def test_the_small_vits_whose_heads_differ_between_authors_are_asked_for(
         load_encoder(tmp_path / "s.pth")
     fsfm = {**small, "rep_decoder_embed.weight": torch.zeros(3)}
     torch.save(fsfm, tmp_path / "f.pth")
-    plan = plan_of(tmp_path / "f.pth", WeightOptions())
+    plan = blueprint_of(tmp_path / "f.pth", WeightOptions())
     assert plan is not None
     assert plan.heads == 12
     assert case.family == "vit"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from abaw_submit.errors import UserError
-from abaw_submit.models.weights.pictures import load_encoder
+from abaw_submit.models.weights.encoders import load_encoder
 from abaw_submit.models.weights.read import read_file
 from tests.models.weights.case import normalised, pictures
 

@@ -1,4 +1,4 @@
-"""From the names in a file to the plan of a Vision Transformer: family, heads, pooling, what stays behind."""
+"""From the names in a file to the blueprint of a Vision Transformer: family, heads, pooling, leftovers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from abaw_submit.errors import UserError
+from abaw_submit.models.weights.blueprint import Blueprint
 from abaw_submit.models.weights.families import FAMILIES, Family
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.plan import Plan
 from abaw_submit.models.weights.prefix import Rooted
 from abaw_submit.models.weights.read import WeightFile
 from abaw_submit.models.weights.rules import CLIP_RULES, COMPUTED, PICTURE_RULES, sort_out
@@ -33,8 +33,10 @@ _CLIP_NAMES = (
 )
 
 
-def vit_plan(file: WeightFile, rooted: Rooted, options: WeightOptions, finetune: bool, **known: Any) -> Plan:
-    """The plan of a Vision Transformer.
+def vit_blueprint(
+    file: WeightFile, rooted: Rooted, options: WeightOptions, finetune: bool, **known: Any
+) -> Blueprint:
+    """The blueprint of a Vision Transformer.
 
     Args:
         file: the file as read.
@@ -78,7 +80,7 @@ def vit_plan(file: WeightFile, rooted: Rooted, options: WeightOptions, finetune:
         )
     state["pos_embed"] = fit_positions(state["pos_embed"], spec)
     mean, std = _normalisation(family, file, options, notes)
-    plan = Plan(
+    blueprint = Blueprint(
         where=where,
         family=family.name,
         build=spec.build,
@@ -97,8 +99,8 @@ def vit_plan(file: WeightFile, rooted: Rooted, options: WeightOptions, finetune:
     )
     for part in (dropped, more, left_out, renamed):
         for rule, keys in part.items():
-            plan.drop(rule, keys)
-    return plan
+            blueprint.drop(rule, keys)
+    return blueprint
 
 
 def _clip_names(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[str]]]:

@@ -8,20 +8,20 @@ from typing import Any
 from abaw_submit.errors import UserError
 from abaw_submit.models.encoder import Encoder
 from abaw_submit.models.weights.beside import own_config, timm_config
-from abaw_submit.models.weights.dinov3 import dinov3_plan, is_dinov3
+from abaw_submit.models.weights.blueprint import Blueprint, build_strictly
+from abaw_submit.models.weights.dinov3 import dinov3_blueprint, is_dinov3
 from abaw_submit.models.weights.hub import hub_folder
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.plan import Plan, build_strictly
 from abaw_submit.models.weights.pool import check_pool, pooled_dim
 from abaw_submit.models.weights.prefix import find_root
 from abaw_submit.models.weights.read import SUFFIXES, WeightFile, read_file
-from abaw_submit.models.weights.timm_plan import (
+from abaw_submit.models.weights.timm_blueprint import (
     efficientnet_name,
     make_timm,
-    timm_plan,
+    timm_blueprint,
     timm_settings,
 )
-from abaw_submit.models.weights.vit_plan import vit_plan
+from abaw_submit.models.weights.vit_blueprint import vit_blueprint
 
 TIMM = "timm:"
 HUB = ("hf-hub:", "hf_hub:")
@@ -41,16 +41,16 @@ def load_encoder(
             `timm:NAME@FILE`; `hf-hub:owner/name`.
         options: what the user says of it.
         drop_path: stochastic depth, for further training.
-        finetune: further training follows; see `vit_plan`.
+        finetune: further training follows; see `vit_blueprint`.
 
     Raises:
         UserError: nothing there, weights of no known family, or not exactly those of one.
     """
     options = options or WeightOptions()
     options.check()
-    plan = plan_of(source, options, finetune=finetune)
-    if plan is not None:
-        return encoder_of(plan, drop_path)
+    blueprint = blueprint_of(source, options, finetune=finetune)
+    if blueprint is not None:
+        return encoder_of(blueprint, drop_path)
     name = str(source).removeprefix(TIMM)
     network = make_timm(name, name, size_px=options.size_px, drop_path=drop_path, pretrained=True)
     settings = timm_settings(network, options)
@@ -58,7 +58,7 @@ def load_encoder(
     return _encoder(network.eval(), name, config, (), settings)
 
 
-def plan_of(source: Path | str, options: WeightOptions, *, finetune: bool = False) -> Plan | None:
+def blueprint_of(source: Path | str, options: WeightOptions, *, finetune: bool = False) -> Blueprint | None:
     """How a local file or folder is to be loaded; None for a name whose weights timm fetches.
 
     Raises:
@@ -67,20 +67,20 @@ def plan_of(source: Path | str, options: WeightOptions, *, finetune: bool = Fals
     text = str(source)
     if text.startswith(TIMM) and "@" in text:
         name, _, file = text.removeprefix(TIMM).partition("@")
-        return timm_plan(name, read_file(_existing(file)), options)
+        return timm_blueprint(name, read_file(_existing(file)), options)
     hub = next((h for h in HUB if text.startswith(h)), None)
     if hub is not None:
-        return _folder_plan(hub_folder(text.removeprefix(hub)), options, finetune)
+        return _folder_blueprint(hub_folder(text.removeprefix(hub)), options, finetune)
     path = Path(source)
     if path.is_dir():
-        return _folder_plan(path, options, finetune)
+        return _folder_blueprint(path, options, finetune)
     if path.is_file():
         config = own_config(str(path))
         if config.get("timm_name"):
-            return timm_plan(
+            return timm_blueprint(
                 str(config["timm_name"]), read_file(path), options.filled(_known(config)), family="own"
             )
-        return file_plan(
+        return file_blueprint(
             read_file(path, _container(options)), options.filled(_known(config)), finetune, config
         )
     if text.startswith(TIMM):
@@ -93,10 +93,10 @@ def plan_of(source: Path | str, options: WeightOptions, *, finetune: bool = Fals
     return None
 
 
-def file_plan(
+def file_blueprint(
     file: WeightFile, options: WeightOptions, finetune: bool = False, config: dict[str, Any] | None = None
-) -> Plan:
-    """The plan of a weights file that is to be recognised by its names.
+) -> Blueprint:
+    """The blueprint of a weights file that is to be recognised by its names.
 
     Args:
         file: the file as read.
@@ -110,17 +110,17 @@ def file_plan(
     config = config or {}
     rooted = find_root(file.state, file.where, _rest(options, file))
     if is_dinov3(rooted):
-        return dinov3_plan(file, rooted, options)
+        return dinov3_blueprint(file, rooted, options)
     if "conv_stem.weight" in rooted.state and "conv_head.weight" in rooted.state:
         name, note = efficientnet_name(file, rooted.state, file.where)
-        plan = timm_plan(name, file, options, family="efficientnet")
-        plan.notes += [note] if note else []
-        return plan
+        blueprint = timm_blueprint(name, file, options, family="efficientnet")
+        blueprint.notes += [note] if note else []
+        return blueprint
     if "patch_embed.proj.weight" in rooted.state or "class_embedding" in rooted.state:
         known = {k: config[k] for k in ("eps", "family") if k in config}
         if config and "family" not in known:
             known["family"] = "own"
-        return vit_plan(file, rooted, options, finetune, **known)
+        return vit_blueprint(file, rooted, options, finetune, **known)
     some = ", ".join(sorted(file.state)[:3])
     if any(k.startswith(("feature_extractor.conv_layers", "encoder.transformer.layers")) for k in file.state):
         raise UserError(f"{file.where} holds a speech model. Extract with --extractor speech.")
@@ -131,11 +131,16 @@ def file_plan(
     )
 
 
-def encoder_of(plan: Plan, drop_path: float = 0.0) -> Encoder:
-    """Build a plan's encoder."""
-    network = build_strictly(plan, drop_path)
-    settings = {"size_px": plan.size_px, "mean": plan.mean, "std": plan.std, "pool": plan.pool}
-    return _encoder(network, plan.where, plan.config, tuple(plan.notes), settings)
+def encoder_of(blueprint: Blueprint, drop_path: float = 0.0) -> Encoder:
+    """Build a blueprint's encoder."""
+    network = build_strictly(blueprint, drop_path)
+    settings = {
+        "size_px": blueprint.size_px,
+        "mean": blueprint.mean,
+        "std": blueprint.std,
+        "pool": blueprint.pool,
+    }
+    return _encoder(network, blueprint.where, blueprint.config, tuple(blueprint.notes), settings)
 
 
 def _encoder(
@@ -151,7 +156,7 @@ def _encoder(
     ).eval()
 
 
-def _folder_plan(folder: Path, options: WeightOptions, finetune: bool) -> Plan:
+def _folder_blueprint(folder: Path, options: WeightOptions, finetune: bool) -> Blueprint:
     from abaw_submit.models.checkpoint import WEIGHTS_NAME, read_config
 
     card = timm_config(folder)
@@ -159,7 +164,7 @@ def _folder_plan(folder: Path, options: WeightOptions, finetune: bool) -> Plan:
         weights = next((p for n in (WEIGHTS_NAME, "pytorch_model.bin") if (p := folder / n).is_file()), None)
         if weights is None:
             raise UserError(f"{folder} has a config.json but neither {WEIGHTS_NAME} nor pytorch_model.bin.")
-        return timm_plan(str(card["architecture"]), read_file(weights), options, _card(card))
+        return timm_blueprint(str(card["architecture"]), read_file(weights), options, _card(card))
     weights = folder / WEIGHTS_NAME
     if not weights.is_file():
         raise UserError(f"{folder} is not a checkpoint folder: {WEIGHTS_NAME} is missing.")
@@ -168,14 +173,14 @@ def _folder_plan(folder: Path, options: WeightOptions, finetune: bool) -> Plan:
         raise UserError(f"{folder} is not an encoder's checkpoint: its config.toml has no [encoder] section.")
     filled = options.filled(_known(config))
     if config.get("timm_name"):
-        plan = timm_plan(
+        blueprint = timm_blueprint(
             str(config["timm_name"]), read_file(weights), filled, family=str(config.get("family", "own"))
         )
     else:
-        plan = file_plan(read_file(weights), filled, finetune, config)
-    plan.where = str(folder)
-    plan.heads_from = "config.toml"
-    return plan
+        blueprint = file_blueprint(read_file(weights), filled, finetune, config)
+    blueprint.where = str(folder)
+    blueprint.heads_from = "config.toml"
+    return blueprint
 
 
 def _known(config: dict[str, Any]) -> dict[str, Any]:

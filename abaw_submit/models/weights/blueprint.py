@@ -14,7 +14,7 @@ from abaw_submit.models.weights.families import FAMILIES, Family
 
 
 @dataclass
-class Plan:
+class Blueprint:
     """A recognised file: how to build its network and where every key of it goes.
 
     Attributes:
@@ -64,14 +64,14 @@ class Plan:
             self.dropped.setdefault(rule, []).extend(keys)
 
 
-def build_strictly(plan: Plan, drop_path: float = 0.0) -> nn.Module:
-    """The network of a plan with its weights, in evaluation mode.
+def build_strictly(blueprint: Blueprint, drop_path: float = 0.0) -> nn.Module:
+    """The network of a blueprint with its weights, in evaluation mode.
 
     Raises:
         UserError: a key is missing, has another shape or is not a number, or the file holds one too many.
     """
-    module = plan.build(drop_path)
-    load_strictly(module, plan.state, plan.where, left=plan.left, fresh=plan.fresh)
+    module = blueprint.build(drop_path)
+    load_strictly(module, blueprint.state, blueprint.where, left=blueprint.left, fresh=blueprint.fresh)
     return module.eval()
 
 

@@ -12,7 +12,7 @@ import pytest
 from abaw_submit.corpus.tracks import sibling_group, split_track
 from abaw_submit.demo.annotate import Labels
 from abaw_submit.demo.clip import cast, draw_episodes, track_labels
-from abaw_submit.demo.plan import NTSC_24, NTSC_30, SMALL, TINY, Clip, TrackPlan, clips_of, release_order
+from abaw_submit.demo.clips import NTSC_24, NTSC_30, SMALL, TINY, Clip, TrackPlan, clips_of, release_order
 from abaw_submit.errors import UserError
 from abaw_submit.tasks import AU, EXPR, TASKS, VA, Task
 

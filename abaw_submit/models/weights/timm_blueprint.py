@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from abaw_submit.errors import UserError
+from abaw_submit.models.weights.blueprint import Blueprint
 from abaw_submit.models.weights.options import WeightOptions
-from abaw_submit.models.weights.plan import Plan
 from abaw_submit.models.weights.prefix import Rooted
 from abaw_submit.models.weights.read import WeightFile
 from abaw_submit.models.weights.rules import CLIP_RULES, COMPUTED, PICTURE_RULES, sort_out
@@ -75,14 +75,14 @@ def timm_settings(network: Any, options: WeightOptions) -> dict[str, Any]:
     }
 
 
-def timm_plan(
+def timm_blueprint(
     name: str,
     file: WeightFile,
     options: WeightOptions,
     card: dict[str, Any] | None = None,
     family: str = "timm",
-) -> Plan:
-    """The plan of a timm network of a name, with weights from a local file.
+) -> Blueprint:
+    """The blueprint of a timm network of a name, with weights from a local file.
 
     Names are timm's own, or those its converter knows. A conversion has to account for every number of the
     file: it may move and reshape, but nothing may be lost that no rule takes.
@@ -124,7 +124,7 @@ def timm_plan(
     if size_px and "pos_embed" in state and getattr(network, "pos_embed", None) is not None:
         sized = _outline(name, size_px=size_px)
         state["pos_embed"] = _resized(network, sized, state["pos_embed"], where)
-    plan = Plan(
+    blueprint = Blueprint(
         where=where,
         family=family,
         build=build,
@@ -138,8 +138,8 @@ def timm_plan(
     )
     for part in (dropped, inside):
         for rule, keys in part.items():
-            plan.drop(rule, keys)
-    return plan
+            blueprint.drop(rule, keys)
+    return blueprint
 
 
 def _root_like(wanted: dict[str, Tensor], file: WeightFile, prefix: str | None) -> Rooted:
