@@ -60,4 +60,4 @@ def curve(scores: F64, truth: F64) -> tuple[tuple[float, ...], ...]:
     if spread < 1e-9:
         return ()
     values = truth.mean() + (values - fitted.mean()) * truth.std() / spread
-    return tuple(inputs.tolist()), tuple(np.round(values, DECIMALS).tolist())
+    return tuple(inputs.tolist()), tuple((np.round(values, DECIMALS) + 0.0).tolist())  # never -0.0

@@ -30,7 +30,14 @@ ELSEWHERE = {  # pages whose blocks in ```bash run in a test of their own
     "check-a-zip.md": "test_commands.py",
 }
 BLOCK = re.compile(r"(<!-- not run: ([^>]+) -->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
-INSTALLS = ("python -m pip", "python -m venv", ". .venv", "cd ", "git clone")  # tests/house/test_wheel.py
+INSTALLS = (
+    "python -m pip",
+    "python -m venv",
+    "python3 -m venv",
+    ". .venv",
+    "cd ",
+    "git clone",
+)  # tests/house/test_wheel.py
 ORDER = ["crop.md", "extract.md", "import.md", "select.md", "submit.md", "report.md", "README.md"]
 
 

@@ -46,7 +46,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path, monkeypatch):
     [
         ('name = "a"\ntrained = "a"', "is this run itself"),
         ('audio_va = "logmel logmel"', "audio_va names an extractor twice"),
-        ("folds = true", "expected int, found bool"),
+        ("folds = true", "expected a whole number, found true or false"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path, text, says):
