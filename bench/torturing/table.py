@@ -93,8 +93,8 @@ Half of the kills come at a random moment, half just before a random change of a
 disturbances a stage has to finish, with the bytes of an undisturbed run, foreign files beside it
 untouched, nothing left behind and no process left alive. A hang is 20 s in which nothing the stage
 started uses the processor, or 20 s of processor time more than an undisturbed run takes: on a shared
-machine wall time says nothing. Ctrl-C before the first line of the program is Python's own matter. A message about a configuration
-may list what is wrong with it below its own three lines, indented, 20 items at most.
+machine wall time says nothing. Ctrl-C before the first line of the program is Python's own matter.
+A message may list what is wrong below its own three lines, indented, up to 20 lines in all.
 
 | what | tried | found | wrong | commit |
 |---|---:|---|---:|---|
